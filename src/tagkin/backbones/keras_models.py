@@ -1,0 +1,108 @@
+"""Builds the backbones of the catalogue in Keras: 0..255 RGB in, one vector per image out."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from tagkin.backbones.catalogue import OFFLINE_BACKBONE, get_spec
+from tagkin.backbones.config import RANDOM_SEED, BackboneConfig
+from tagkin.backbones.lite0 import build_lite0, load_packaged_weights
+from tagkin.errors import WeightsError
+
+_DOWNLOAD = "imagenet"
+
+
+def import_keras() -> Any:
+    """Imports Keras on the TensorFlow backend, without TensorFlow's start-up messages."""
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("GLOG_minloglevel", "3")
+    import keras
+
+    return keras
+
+
+def build_model(config: BackboneConfig) -> Any:
+    """Builds the backbone with its weights.
+
+    Preprocessing (colour order, mean, scale) is the first part of the model.
+
+    Returns:
+        A ``keras.Model`` from float32 RGB ``(batch, size, size, 3)`` in 0..255 to float32
+        ``(batch, dimension)``.
+
+    Raises:
+        WeightsError: The weights can't be downloaded, or the file doesn't fit.
+    """
+    keras = import_keras()
+    if config.weights == "random":
+        keras.utils.set_random_seed(RANDOM_SEED)
+    if get_spec(config.architecture).builder == "lite0":
+        return _build_lite0(config)
+    if config.weights == "imagenet":
+        return _build_application(config, _DOWNLOAD)
+    if config.weights == "random":
+        return _build_application(config, None)
+    return _load_file(config)
+
+
+def _build_lite0(config: BackboneConfig) -> Any:
+    model = build_lite0(config.image_size)
+    if config.weights == "imagenet":
+        load_packaged_weights(model)
+    elif config.weights != "random":
+        path = Path(config.weights)
+        if path.suffix == ".pth":
+            load_packaged_weights(model, path)
+        else:
+            _load_weights(model, path)
+    return model
+
+
+def _build_application(config: BackboneConfig, weights: str | None, top: bool = False) -> Any:
+    keras = import_keras()
+    builder = getattr(keras.applications, get_spec(config.architecture).builder)
+    x = keras.Input((config.image_size, config.image_size, 3))
+    if config.architecture == "resnet50":  # the others preprocess inside their own graph
+        x = keras.applications.resnet.preprocess_input(x)
+    # The classifier's layers are built only to read a file that has them.
+    how = {"include_top": True} if top else {"include_top": False, "pooling": "avg"}
+    try:
+        return builder(weights=weights, input_tensor=x, **how)
+    except Exception as error:  # Keras wraps network failures in a plain Exception
+        if weights != _DOWNLOAD:
+            raise
+        raise WeightsError(
+            f"the ImageNet weights of {config.architecture} can't be downloaded ({error}). "
+            "Either fetch the file elsewhere and pass it with --weights FILE, or use the backbone "
+            f"whose weights are installed: --model {OFFLINE_BACKBONE}"
+        ) from error
+
+
+def _load_file(config: BackboneConfig) -> Any:
+    """Reads a weight file made with or without the ImageNet classifier."""
+    path = Path(config.weights)
+    model = _build_application(config, None)
+    try:
+        _load_weights(model, path)
+    except WeightsError as without_top:
+        complete = _build_application(config, None, top=True)
+        try:
+            _load_weights(complete, path)
+        except WeightsError:
+            raise without_top from None
+        # Both list their weights in the order of the graph, the classifier's last.
+        model.set_weights(complete.get_weights()[: len(model.weights)])
+    return model
+
+
+def _load_weights(model: Any, path: Path) -> None:
+    if path.suffix not in {".h5", ".keras"} or path.name == ".h5":
+        raise WeightsError(
+            f"{path} is not a Keras weight file: its name must end in .weights.h5, .h5 or .keras"
+        )
+    try:
+        model.load_weights(path)
+    except Exception as error:  # h5py and Keras raise many kinds for a file that doesn't fit
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise WeightsError(f"the weights in {path} don't fit {model.name}: {reason}") from error

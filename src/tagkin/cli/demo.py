@@ -1,0 +1,156 @@
+"""``tagkin demo``."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tagkin.cli.options import JsonOption
+
+if TYPE_CHECKING:
+    from tagkin.backbones import BackboneConfig
+    from tagkin.cli.session import Output
+    from tagkin.library import ImageRow, Library
+    from tagkin.settings import Settings
+
+NAME = "demo"
+
+_PREDICTED, _QUERIES, _NEIGHBOURS = 10, 3, 5
+
+
+def command(
+    library: Annotated[
+        Path, typer.Option("--library", metavar="DIR", help="Folder of the demo's library.")
+    ] = Path("tagkin-demo"),
+    json: JsonOption = False,
+) -> None:
+    """Run everything on the small real collection that comes with Tagkin, offline."""
+    from tagkin.backbones import OFFLINE_BACKBONE, cached_graph, resolve_backbone
+    from tagkin.cli.prepare import print_prepared
+    from tagkin.cli.progress import ProgressBars
+    from tagkin.cli.session import Output
+    from tagkin.cli.train import print_scores
+    from tagkin.cli.variants import print_variants
+    from tagkin.demo import demo_collection
+    from tagkin.embeddings import embed
+    from tagkin.library import Library
+    from tagkin.preparing import prepare
+    from tagkin.settings import load_settings
+    from tagkin.sources import open_source
+    from tagkin.tagger import Tagger
+    from tagkin.training.train import train
+    from tagkin.variants.in_library import find_in_library
+
+    output = Output(json)
+    # The demo shows the same on every machine, whatever the user has configured for their own.
+    settings = load_settings(
+        {
+            "library": library,
+            "model_architecture": OFFLINE_BACKBONE,
+            "weights": "imagenet",
+            "precision": "f32",
+        }
+    )
+    opened = Library.create_or_open(library)
+    config = resolve_backbone(settings)
+    with ProgressBars(output.notes) as progress:
+        output.note("1/5 prepare: checking images, grouping near-duplicates, counting tags")
+        prepared = prepare(opened, open_source(demo_collection()), settings, progress=progress)
+        output.note("2/5 embed: one vector per image")
+        embedded = embed(opened, config, settings, progress=progress)
+        output.note("3/5 train: a tagger in the collection's own words")
+        graph = cached_graph(config, settings.cache_dir)
+        trained = train(opened, config, graph, settings, progress=progress)
+        output.note("4/5 predict and similar: images that the tagger has not seen")
+        tagger = Tagger.load(opened.taggers_path / trained.tagger)
+        shown = _unseen_images(opened)
+        predicted = list(tagger.predict([row.paths[0] for row in shown], settings))
+        similar = _similar(opened, config, settings, shown[:_QUERIES])
+        output.note("5/5 variants: tags that mean the same")
+        proposals = find_in_library(opened, config.fingerprint, settings)
+    if json:
+        output.json(
+            {
+                "prepare": prepared.to_dict(),
+                "embed": embedded.to_dict(),
+                "train": trained.to_dict(),
+                "predict": [prediction.to_dict() for prediction in predicted],
+                "similar": [result.to_dict() for result in similar],
+                "variants": proposals.to_dict(),
+            }
+        )
+        return
+    output.print()
+    print_prepared(output, prepared, library)
+    output.print()
+    print_scores(output, trained)
+    output.print()
+    _print_predictions(output, opened, settings, shown, predicted)
+    output.print()
+    _print_neighbours(output, similar)
+    output.print()
+    print_variants(output, proposals)
+    output.print(
+        f"\nThe library is in [bold]{library}[/]. Go on with it, for example:\n"
+        f"  tagkin similar --tag bird --library {library}\n"
+        f"  tagkin predict YOUR_IMAGE --library {library}\n"
+        "or read your own collection with 'tagkin prepare FOLDER'."
+    )
+
+
+def _unseen_images(library: "Library") -> list["ImageRow"]:
+    """Picks ten images of the test split, all of them from different groups."""
+    rows = {row.group: row for row in library.images() if row.split == "test" and row.files}
+    return sorted(rows.values(), key=lambda row: row.id)[:_PREDICTED]
+
+
+def _similar(
+    library: "Library", config: "BackboneConfig", settings: "Settings", rows: list["ImageRow"]
+) -> list:
+    from tagkin.similarity import SimilarityIndex
+    from tagkin.vocabulary import TagRules
+
+    rules = TagRules.from_settings(settings, library.decisions())
+    index = SimilarityIndex.open(library, config.fingerprint, rules)
+    return [index.similar_to_image(row.id, limit=_NEIGHBOURS) for row in rows]
+
+
+def _print_predictions(
+    output: "Output",
+    library: "Library",
+    settings: "Settings",
+    rows: list["ImageRow"],
+    predicted: list,
+) -> None:
+    from rich.markup import escape
+
+    from tagkin.cli.session import table
+    from tagkin.vocabulary import TagRules
+
+    rules = TagRules.from_settings(settings, library.decisions())
+    shown = table("image", "predicted (probability)", "users' tags", title="unseen images")
+    for row, prediction in zip(rows, predicted, strict=True):
+        real = rules.resolve_all(row.tags)
+        tags = [
+            f"[green]{escape(t.tag)}[/] {t.score:.2f}"
+            if t.tag in real
+            else f"{escape(t.tag)} {t.score:.2f}"
+            for t in prediction.tags
+        ]
+        shown.add_row(escape(row.paths[0].stem), ", ".join(tags), escape(", ".join(real)))
+    output.print(shown)
+
+
+def _print_neighbours(output: "Output", results: list) -> None:
+    from rich.markup import escape
+
+    from tagkin.cli.session import table
+
+    shown = table(
+        "image", "nearest images (cosine)", "tags that go with it", title="similar images"
+    )
+    for result in results:
+        near = "\n".join(f"{i.paths[0].stem} ({i.score:.2f})" for i in result.images)
+        tags = ", ".join(score.tag for score in result.tags[:6])
+        shown.add_row(escape(Path(result.query).stem), escape(near), escape(tags), end_section=True)
+    output.print(shown)

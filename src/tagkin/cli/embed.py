@@ -1,0 +1,68 @@
+"""``tagkin embed``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tagkin.cli.options import (
+    FitOption,
+    ImageSizeOption,
+    JsonOption,
+    LibraryOption,
+    ModelOption,
+    PrecisionOption,
+    WeightsOption,
+)
+
+NAME = "embed"
+
+
+def command(
+    library: LibraryOption = None,
+    model: ModelOption = None,
+    weights: WeightsOption = None,
+    image_size: ImageSizeOption = None,
+    fit: FitOption = None,
+    precision: PrecisionOption = None,
+    export: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Also write embeddings.npy (float32, images x dimension) and image_ids.npy.",
+            show_default=False,
+        ),
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Make one vector per image; goes on where it stopped."""
+    from tagkin.cli.progress import ProgressBars
+    from tagkin.cli.session import Output, Session
+    from tagkin.embeddings import embed, export_vectors
+
+    output = Output(json)
+    options = {
+        "model_architecture": model,
+        "weights": weights,
+        "image_size": image_size,
+        "fit": fit,
+        "precision": precision,
+    }
+    session = Session(library, options, output=output)
+    opened = session.open_library()
+    config = session.backbone(opened)
+    with ProgressBars(output.notes) as progress:
+        report = embed(opened, config, session.settings, progress=progress)
+    exported = export_vectors(opened, config, export) if export else ()
+    if json:
+        output.json({**report.to_dict(), "exported": [str(path) for path in exported]})
+    rate = f" at {report.added / report.seconds:.1f} images/s" if report.added else ""
+    output.print(
+        f"[bold]{report.added}[/] vectors made{rate}, {report.already} were there: "
+        f"{config.architecture}, {config.dimension} numbers each ({report.fingerprint})"
+    )
+    for path in exported:
+        output.print(f"wrote {path}")
+    if report.problems:
+        output.note(f"{len(report.problems)} images could not be read:")
+        output.problems(report.problems)

@@ -1,0 +1,86 @@
+"""``tagkin predict``."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tagkin.cli.options import JsonOption, LibraryOption, ModelOption
+
+NAME = "predict"
+
+
+def command(
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PATH...", help="Image files, or folders of them.")
+    ],
+    library: LibraryOption = None,
+    model: ModelOption = None,
+    tagger: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="A saved tagger, or its folder.  [default: the newest of the backbone]",
+            show_default=False,
+        ),
+    ] = None,
+    top: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="K",
+            help="Exactly K tags for each image.  [default: those above their threshold]",
+            show_default=False,
+        ),
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Name the tags of images. Exit code 1 if any of them could not be read."""
+    from tagkin.cli.session import Output, Session, printable
+    from tagkin.tagger import Tagger
+
+    output = Output(json)
+    session = Session(library, {"model_architecture": model}, output=output)
+    loaded = Tagger.load(_find(session.settings.library, tagger, model))
+    failed = False
+    for prediction in loaded.predict(_files(paths), session.settings, top=top):
+        failed = failed or prediction.error is not None
+        if json:
+            output.json(prediction.to_dict())
+        elif prediction.error is not None:
+            output.note(f"{printable(prediction.path)}: {prediction.error}")
+        else:
+            tags = ", ".join(f"{tag.tag} {tag.score:.2f}" for tag in prediction.tags)
+            output.results.print(
+                f"{printable(prediction.path)}: {tags or '(no tag above its threshold)'}",
+                markup=False,
+            )
+    if failed:
+        raise typer.Exit(1)
+
+
+def _find(library: Path, tagger: str | None, model: str | None) -> Path:
+    from tagkin.library import Library
+    from tagkin.tagger import find_tagger
+
+    if tagger and (Path(tagger) / "tagger.json").is_file():
+        return Path(tagger)
+    opened = Library.open(library)
+    active = opened.state.active_backbone or {}
+    architecture = model or (None if tagger else active.get("architecture"))
+    return find_tagger(opened.taggers_path, tagger, architecture)
+
+
+def _files(paths: Iterable[Path]) -> Iterator[Path]:
+    from tagkin.images import IMAGE_EXTENSIONS
+
+    for path in paths:
+        if path.is_dir():
+            yield from (
+                file
+                for file in sorted(path.rglob("*"))
+                if file.suffix.lower() in IMAGE_EXTENSIONS and file.is_file()
+            )
+        else:
+            yield path

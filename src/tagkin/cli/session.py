@@ -1,0 +1,115 @@
+"""What each command needs: the settings, the library, the backbone, and where to write."""
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+from tagkin.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from tagkin.backbones import BackboneConfig
+    from tagkin.library import Library, Problem
+
+BACKBONE_OPTIONS = ("model_architecture", "weights", "image_size", "fit", "precision")
+#: Options of ``prepare`` that the library remembers for later commands.
+REMEMBERED_OPTIONS = ("min_tag_occurrences", "exclude_tags", "aliases")
+
+
+class Output:
+    """Results on stdout, all else on stderr."""
+
+    def __init__(self, as_json: bool) -> None:
+        self.as_json = as_json
+        self.results = Console(highlight=False, soft_wrap=True)
+        self.notes = Console(stderr=True, highlight=False, soft_wrap=True)
+
+    def json(self, value: Any) -> None:
+        """Prints one JSON document on one line."""
+        print(json.dumps(value, ensure_ascii=not _is_utf8(sys.stdout)), flush=True)
+
+    def print(self, *what: Any) -> None:
+        """Prints for a person; nothing if JSON was asked for."""
+        if not self.as_json:
+            self.results.print(*what)
+
+    def note(self, text: str) -> None:
+        """Tells something on stderr that is not part of the result."""
+        self.notes.print(text, markup=False)
+
+    def problems(self, problems: Iterable["Problem"], *, most: int = 20) -> None:
+        """Names the files that could not be used, on stderr."""
+        listed = list(problems)
+        for problem in listed[:most]:
+            self.note(f"  {printable(problem.path)}: {problem.reason}")
+        if len(listed) > most:
+            self.note(f"  ... and {len(listed) - most} more, all of them with --json")
+
+
+def printable(path: Path | str) -> str:
+    """Returns a path that any terminal takes: bytes that are not UTF-8 become U+FFFD."""
+    return os.fsencode(path).decode("utf-8", "replace")
+
+
+def table(*columns: str, title: str | None = None, right: Iterable[int] = ()) -> Table:
+    """Returns an empty table in the style of all commands."""
+    made = Table(title=title, title_justify="left", header_style="bold", title_style="bold")
+    for number, column in enumerate(columns):
+        made.add_column(column, justify="right" if number in set(right) else "left")
+    return made
+
+
+class Session:
+    """The settings and the library of one command."""
+
+    def __init__(
+        self, library: Path | None, options: Mapping[str, Any] | None = None, *, output: Output
+    ) -> None:
+        self.output = output
+        self.options = {k: v for k, v in (options or {}).items() if v is not None}
+        if library is not None:
+            self.options["library"] = library
+        self.settings: Settings = load_settings(self.options)
+
+    def open_library(self) -> "Library":
+        """Opens the library and adds what it remembers to the settings."""
+        from tagkin.library import Library
+
+        opened = Library.open(self.settings.library)
+        self.settings = load_settings(self.options, opened.state.remembered)
+        return opened
+
+    def backbone(self, library: "Library") -> "BackboneConfig":
+        """Returns the backbone that an option names, else the active one, else the settings'."""
+        from tagkin.backbones import BackboneConfig, resolve_backbone
+
+        stored = library.state.active_backbone
+        active = BackboneConfig.from_dict(stored) if stored else None
+        asked = {name: self.options[name] for name in BACKBONE_OPTIONS if name in self.options}
+        if active is None:
+            return resolve_backbone(self.settings)
+        if not asked:
+            configured = self.settings.model_architecture
+            default = Settings.model_fields["model_architecture"].default
+            if configured not in (active.architecture, default):
+                self.output.note(
+                    f"note: using {active.architecture}, which this library was last embedded "
+                    f"with; pass --model {configured} to change to the one in the settings"
+                )
+            return active
+        remembered = dict(library.state.remembered)
+        if asked.get("model_architecture", active.architecture) == active.architecture:
+            remembered |= {
+                "model_architecture": active.architecture,
+                **{name: getattr(active, name) for name in BACKBONE_OPTIONS[1:]},
+            }
+        return resolve_backbone(load_settings(self.options, remembered))
+
+
+def _is_utf8(stream: Any) -> bool:
+    return (getattr(stream, "encoding", None) or "").lower().replace("-", "") == "utf8"

@@ -1,0 +1,61 @@
+"""What the owner decided about tags: an append-only list that is replayed, never edited."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+DecisionKind = Literal["merge", "reject", "undo"]
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One entry of the list.
+
+    Attributes:
+        number: Place in the list, from 1.
+        kind: ``merge`` makes ``tags`` one tag named ``canonical``; ``reject`` says that ``tags``
+            are different; ``undo`` takes back the decision whose number is in ``undoes``.
+        tags: The tags concerned, folded.
+        canonical: The name that a merge keeps.
+        undoes: The number of the decision that an undo takes back.
+        when: ISO 8601 time in UTC.
+        who: Who decided.
+        evidence: Why it was proposed, in words; may be empty.
+    """
+
+    number: int
+    kind: DecisionKind
+    tags: tuple[str, ...]
+    canonical: str | None
+    undoes: int | None
+    when: str
+    who: str
+    evidence: str = ""
+
+
+def accepted_merges(decisions: Iterable[Decision]) -> dict[str, str]:
+    """Replays the list and returns each merged tag with the name it has now.
+
+    A later decision on the same tag wins. A merge of ``a`` into ``b`` and then of ``b`` into
+    ``c`` leads from ``a`` to ``c``; a merge that would close a circle turns the older link round.
+    """
+    in_order = list(decisions)
+    undone: set[int | None] = set()
+    for decision in reversed(in_order):  # so that an undone undo takes nothing back
+        if decision.kind == "undo" and decision.number not in undone:
+            undone.add(decision.undoes)
+    merges: dict[str, str] = {}
+    for decision in in_order:
+        if decision.kind != "merge" or decision.number in undone or decision.canonical is None:
+            continue
+        merges.pop(decision.canonical, None)
+        for tag in decision.tags:
+            if tag != decision.canonical:
+                merges[tag] = decision.canonical
+    return {tag: _end(tag, merges) for tag in merges}
+
+
+def _end(tag: str, merges: dict[str, str]) -> str:
+    while tag in merges:
+        tag = merges[tag]
+    return tag

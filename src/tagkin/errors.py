@@ -1,0 +1,41 @@
+"""The exceptions of Tagkin. Each message says what is wrong and what to do next."""
+
+
+class TagkinError(Exception):
+    """Something the user can put right; the command line prints it and exits with 2."""
+
+
+class SettingsError(TagkinError):
+    """A setting has an unknown name or an impossible value."""
+
+
+class SourceError(TagkinError):
+    """A folder or table of images and tags can't be read as one."""
+
+
+class ImageError(TagkinError):
+    """One image can't be decoded, or is beyond the limits set for images."""
+
+
+class LibraryError(TagkinError):
+    """The library folder is missing, damaged, too new, or lacks what a command needs."""
+
+
+class VocabularyError(TagkinError):
+    """The tags can't form a vocabulary: none is frequent enough, or an alias is circular."""
+
+
+class UnknownTagError(VocabularyError):
+    """A tag that no image of the library carries."""
+
+
+class BackboneError(TagkinError):
+    """A backbone can't be built, loaded or run as asked."""
+
+
+class WeightsError(BackboneError):
+    """The weights of a backbone can't be downloaded or don't fit it."""
+
+
+class TaggerError(TagkinError):
+    """A saved tagger is missing or damaged, or training can't make one."""

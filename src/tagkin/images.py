@@ -1,0 +1,402 @@
+"""Bytes to an upright RGB image, and that to the square array a backbone takes.
+
+Whatever is wrong with a file surfaces as `ImageError`, whose message is a reason that leaves the
+file unnamed: the caller knows the path. All of it can be called from many threads at once.
+"""
+
+import importlib
+import io
+import logging
+import stat
+import struct
+import warnings
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageFile
+
+from tagkin.errors import ImageError
+from tagkin.settings import Fit, Settings
+
+UInt8 = npt.NDArray[np.uint8]
+
+# The formats that are tried, by Pillow's names and in this order. The rest of Pillow's stays out:
+# EPS runs Ghostscript, WMF the operating system, and each parser more is one more to attack. TGA
+# has no signature, so it comes last. MPO, a JPEG with more pictures behind it, comes with JPEG.
+_PLUGINS = {
+    "JPEG": "Jpeg",
+    "PNG": "Png",
+    "GIF": "Gif",
+    "WEBP": "WebP",
+    "BMP": "Bmp",
+    "TIFF": "Tiff",
+    "JPEG2000": "Jpeg2K",
+    "AVIF": "Avif",
+    "PPM": "Ppm",
+    "ICO": "Ico",
+    "QOI": "Qoi",
+    "TGA": "Tga",
+}
+for _plugin in _PLUGINS.values():
+    with suppress(ImportError):  # Pillow before 11.3 knows no AVIF
+        importlib.import_module(f"PIL.{_plugin}ImagePlugin")
+
+# What Pillow has to say about odd metadata helps nobody who runs over a million files. One filter
+# at import, since `warnings.catch_warnings` changes the filters of the other threads as well.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning, module=r"PIL\.")
+logging.getLogger("PIL").addHandler(logging.NullHandler())
+
+# HEIC and JPEG XL are images to their owner: they're read so that they're refused by name.
+IMAGE_EXTENSIONS = frozenset(
+    "." + name
+    for name in (
+        *("jpg", "jpeg", "jpe", "jfif", "mpo", "png", "apng", "gif", "webp", "avif", "avifs"),
+        *("bmp", "tif", "tiff", "jp2", "j2k", "jpx", "ppm", "pgm", "pbm", "pnm", "pfm"),
+        *("ico", "qoi", "tga", "heic", "heif", "jxl"),
+    )
+)
+
+_ANIMATED = {"GIF", "WEBP", "PNG", "AVIF"}  # the pages of a TIFF or MPO are no animation
+_MAX_FRAME_WORK = 32  # times max_pixels that may be decoded to arrive at a later frame
+_KERNEL = Image.Resampling.BICUBIC
+_PAD_COLOUR = (127, 127, 127)
+_CROP_SHARE = 0.875  # of the resized short side: the usual ImageNet evaluation
+
+_ORIENTATION = 0x0112
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+@dataclass(frozen=True)
+class ImageLimits:
+    """What is refused, and which frame stands for an animation.
+
+    Attributes:
+        max_pixels: Width times height, as the header states them.
+        max_bytes: Size of the file.
+        animation_frame: The frame of a GIF, WebP, PNG or AVIF animation that is decoded.
+    """
+
+    max_pixels: int
+    max_bytes: int
+    animation_frame: Literal["first", "middle", "last"] = "first"
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        """Takes the limits from the settings."""
+        return cls(settings.max_image_pixels, settings.max_image_bytes, settings.animation_frame)
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """An image ready to use, and what its file said of it.
+
+    Attributes:
+        image: Upright, of mode RGB. Smaller than ``width`` x ``height`` if it was decoded scaled.
+        width: Pixels of the upright original.
+        height: Pixels of the upright original.
+        format: Pillow's name of the format in lower case, such as ``jpeg`` or ``mpo``.
+        frames: Frames or pages in the file; 1 for most.
+    """
+
+    image: Image.Image
+    width: int
+    height: int
+    format: str
+    frames: int
+
+
+def read_bytes(path: Path, limits: ImageLimits) -> bytes:
+    """Reads a whole image file.
+
+    Raises:
+        ImageError: It isn't a regular file, is empty, too large, or can't be read.
+    """
+    try:
+        # Before opening it, because opening a pipe waits for a writer.
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise ImageError("not a regular file")
+        with path.open("rb") as file:
+            data = file.read(limits.max_bytes + 1)
+    except OSError as error:
+        raise ImageError(f"can't be read: {error.strerror or error}") from error
+    except ValueError as error:  # a NUL or a lone surrogate in the path
+        raise ImageError(f"can't be read: {error}") from error
+    if not data:
+        raise ImageError("empty: the file has zero bytes")
+    if len(data) > limits.max_bytes:
+        raise ImageError(
+            f"the file has more than {limits.max_bytes:,} bytes; raise max_image_bytes to allow it"
+        )
+    return data
+
+
+def decode(data: bytes, limits: ImageLimits, *, min_side: int | None = None) -> Decoded:
+    """Decodes an image in full: upright, RGB, transparent parts on white.
+
+    Colour profiles are not applied. Grey of more than 8 bits and floating point are scaled to
+    0..255 as `_wide_grey` says.
+
+    Args:
+        data: The content of an image file.
+        limits: Checked against the header, before pixels are decoded.
+        min_side: Lets a JPEG be decoded at 1/2, 1/4 or 1/8 of its size, which is much faster, as
+            long as its short side keeps that many pixels; see `min_side_for`.
+
+    Raises:
+        ImageError: The bytes are no image, a damaged one, of an unsupported format, or beyond the
+            limits.
+    """
+    try:
+        image = _open(data)
+        return _decode(image, limits, min_side)
+    except ImageError:
+        raise
+    except MemoryError as error:
+        raise ImageError("needs more memory than there is to decode") from error
+    except Image.DecompressionBombError as error:
+        # From within a decoder, for a frame that is larger than the header said.
+        raise ImageError(f"too many pixels: {error}") from error
+    # Decoders given hostile bytes raise whatever their arithmetic ran into: OSError, SyntaxError,
+    # ValueError, struct.error, zlib.error, OverflowError, RecursionError and more.
+    except Exception as error:
+        raise ImageError(_damage(error)) from error
+
+
+def min_side_for(size: int, fit: Fit) -> int:
+    """The ``min_side`` for `decode` that costs `fit_square` no quality.
+
+    It leaves at least the last halving to `fit_square`: scaling a JPEG by its blocks all the way
+    differs from the bicubic kernel by 1 grey level of 255 on average, this way by 0.1.
+
+    Args:
+        size: Pixels a side of the square.
+        fit: As for `fit_square`.
+    """
+    return 2 * (round(size / _CROP_SHARE) if fit == "crop" else size)
+
+
+def fit_square(image: Image.Image, size: int, fit: Fit) -> UInt8:
+    """Makes an image square, with bicubic interpolation that averages when it shrinks.
+
+    Args:
+        image: Of mode RGB.
+        size: Pixels a side of the result.
+        fit: ``pad`` scales the long side to ``size`` and centres it on grey 127; ``squeeze``
+            ignores the proportions; ``crop`` scales the short side to ``size / 0.875`` and keeps
+            the centre.
+
+    Returns:
+        Array of shape (size, size, 3) and type uint8.
+    """
+    if fit == "squeeze":
+        return np.array(image.resize((size, size), _KERNEL))
+    width, height = image.size
+    if fit == "crop":
+        # Only the centre is computed: the whole of a 1 x 10000 image would be 4 gigapixels.
+        side = min(width, height) * size / round(size / _CROP_SHARE)
+        left, top = (width - side) / 2, (height - side) / 2
+        box = (left, top, left + side, top + side)
+        return np.array(image.resize((size, size), _KERNEL, box=box))
+    scale = size / max(width, height)
+    inner = (max(1, round(width * scale)), max(1, round(height * scale)))
+    square = Image.new("RGB", (size, size), _PAD_COLOUR)
+    square.paste(image.resize(inner, _KERNEL), ((size - inner[0]) // 2, (size - inner[1]) // 2))
+    return np.array(square)
+
+
+def perceptual_hash(image: Image.Image) -> int:
+    """The 64-bit pHash: near-duplicates differ in few bits.
+
+    Returns:
+        An integer in [0, 2**64); the first bit of the hash, row by row, is the highest.
+    """
+    import imagehash  # brings scipy, which most commands don't need
+
+    bits = np.packbits(imagehash.phash(image).hash.flatten())
+    return int.from_bytes(bits.tobytes(), "big")
+
+
+def _open(data: bytes) -> ImageFile.ImageFile:
+    """Reads the header.
+
+    Does not go through `Image.open`, whose limit on pixels is global to the process.
+    """
+    damage: ImageError | None = None
+    prefix = data[:16].ljust(16, b"\0")  # some look further without asking how much there is
+    for name in _PLUGINS:
+        if name not in Image.OPEN:
+            continue
+        factory, accept = Image.OPEN[name]
+        accepted = accept is None or accept(prefix)
+        if isinstance(accepted, str):  # Pillow's way to say that it was built without a codec
+            raise ImageError(f"{name} image, which this build of Pillow can't decode")
+        if not accepted:
+            continue
+        try:
+            return factory(io.BytesIO(data), "")
+        except (SyntaxError, IndexError, TypeError, struct.error) as error:
+            if accept is not None:
+                damage = ImageError(f"damaged {name} image: {error}")
+    raise damage or ImageError(f"not an image that is understood: {_begins_like(data)}")
+
+
+def _decode(image: ImageFile.ImageFile, limits: ImageLimits, min_side: int | None) -> Decoded:
+    _check_pixels(image, limits)
+    frames = int(getattr(image, "n_frames", 1))
+    if frames > 1 and image.format in _ANIMATED:
+        _seek(image, frames, limits)
+    width, height = image.size
+    _mend_transparency(image)
+    # Does nothing but for JPEG.
+    scaled = min_side is not None and image.draft(None, (min_side, min_side)) is not None
+    image.load()
+    if not scaled:
+        # Loading may turn a TIFF, and find a larger picture in an icon than its directory says.
+        width, height = image.size
+        _check_pixels(image, limits)
+    orientation = _orientation(image)
+    format_name = (image.format or "").lower()
+    upright = _to_rgb(image)
+    if orientation in _UPRIGHT:
+        upright = upright.transpose(_UPRIGHT[orientation])
+        if orientation >= 5:
+            width, height = height, width
+    return Decoded(upright, width, height, format_name, frames)
+
+
+def _check_pixels(image: Image.Image, limits: ImageLimits) -> None:
+    width, height = image.size
+    if width < 1 or height < 1:
+        raise ImageError(f"has no pixels: {width}x{height}")
+    if width * height > limits.max_pixels:
+        raise ImageError(
+            f"{width}x{height} pixels is more than the limit of {limits.max_pixels:,}; "
+            "raise max_image_pixels to allow it"
+        )
+
+
+def _seek(image: ImageFile.ImageFile, frames: int, limits: ImageLimits) -> None:
+    index = {"first": 0, "middle": frames // 2, "last": frames - 1}[limits.animation_frame]
+    # A frame is drawn over those before it, so a small file can ask for hours of work.
+    if index * image.width * image.height > _MAX_FRAME_WORK * limits.max_pixels:
+        raise ImageError(
+            f"animation of {frames} frames of {image.width}x{image.height} pixels is too long to "
+            f"decode up to its {limits.animation_frame} frame; set animation_frame to 'first'"
+        )
+    image.seek(index)
+    _check_pixels(image, limits)  # a GIF's frame may be larger than its screen
+
+
+def _orientation(image: Image.Image) -> int:
+    # An image whose EXIF is damaged is still an image.
+    with suppress(Exception):
+        return int(image.getexif().get(_ORIENTATION, 1))
+    return 1
+
+
+def _mend_transparency(image: ImageFile.ImageFile) -> None:
+    """Scales the transparent colour of a PNG as its pixels will be; Pillow leaves it as stored."""
+    transparent = image.info.get("transparency")
+    rawmode = image.tile[0].args if image.format == "PNG" and image.tile else None
+    if rawmode in ("L;2", "L;4") and isinstance(transparent, int):
+        image.info["transparency"] = transparent * (85 if rawmode == "L;2" else 17)
+    elif rawmode == "RGB;16B" and isinstance(transparent, tuple):
+        image.info["transparency"] = tuple(value >> 8 for value in transparent)
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    transparency = image.info.get("transparency")
+    if image.mode.startswith("I") or image.mode == "F":
+        grey = _wide_grey(np.asarray(image))
+        if isinstance(transparency, int):
+            grey[np.asarray(image) == transparency] = 255
+        return Image.fromarray(grey).convert("RGB")
+    if not image.has_transparency_data:
+        return image if image.mode == "RGB" else image.convert("RGB")
+    if image.mode in ("La", "RGBa"):  # premultiplied
+        image = image.convert("LA" if image.mode == "La" else "RGBA")
+    rgba = image if image.mode == "RGBA" else image.convert("RGBA")
+    white = Image.new("RGB", rgba.size, (255, 255, 255))
+    white.paste(rgba, mask=rgba)
+    return white
+
+
+def _wide_grey(samples: npt.NDArray[Any]) -> UInt8:
+    """Scales grey of more than 8 bits to 0..255.
+
+    Files rarely say which range they use, so it's read off the samples. Integers from 0 up are
+    taken as 8, 12 or 16 bits, whichever is the first to hold the largest, and lose their lower
+    bits: 65535 and, in a 12-bit scan, 4095 are white. Floating point within 0..1 or 0..255 is
+    taken at its word. All else, negative numbers among it, is stretched from its least to its
+    greatest. NaN is black.
+
+    Args:
+        samples: Shape (height, width), integers or floating point.
+
+    Returns:
+        The same shape, uint8.
+    """
+    finite = samples[np.isfinite(samples)] if samples.dtype.kind == "f" else samples
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+    if samples.dtype.kind in "iu" and low >= 0 and high <= 65535:
+        bits = next(bits for bits in (8, 12, 16) if high < 1 << bits)
+        grey: UInt8 = np.right_shift(samples, bits - 8).astype(np.uint8)
+        return grey
+    values: npt.NDArray[np.float64] = samples.astype(np.float64)
+    if low < 0 or high > 255:
+        values = (values - low) * (255 / (high - low) if high > low else 0)
+    elif high <= 1:
+        values *= 255
+    np.nan_to_num(values, copy=False, nan=0, posinf=255, neginf=0)
+    return values.round().clip(0, 255).astype(np.uint8)
+
+
+def _damage(error: Exception) -> str:
+    text = str(error) or type(error).__name__
+    if isinstance(error, EOFError) or "truncated" in text.lower():
+        return f"truncated: the file ends too early ({text})"
+    return f"damaged: {text}"
+
+
+def _begins_like(data: bytes) -> str:
+    head = data[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if data[4:8] == b"ftyp":
+        heif = data[8:12] in (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
+        return "a HEIC image; convert it to JPEG or PNG" if heif else "begins like a video"
+    for start, kind in _SIGNATURES.items():
+        if head.startswith(start):
+            return f"begins like {kind}"
+    if b"<svg" in head:
+        return "begins like SVG"
+    if b"\0" not in head and head.isascii():
+        return "begins like text"
+    return "its first bytes are unknown"
+
+
+_SIGNATURES = {
+    b"<!doctype html": "HTML",
+    b"<html": "HTML",
+    b"<svg": "SVG",
+    b"\xff\x0a": "JPEG XL",
+    b"\0\0\0\x0cjxl ": "JPEG XL",
+    b"8bps": "a Photoshop file",
+    b"%pdf": "PDF",
+    b"%!ps": "PostScript",
+    b"\x1a\x45\xdf\xa3": "a video",
+    b"pk\x03\x04": "a ZIP archive",
+    b"\x1f\x8b": "a gzip file",
+    b"\0" * 16: "nothing but zero bytes",
+}

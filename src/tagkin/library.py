@@ -1,0 +1,415 @@
+"""The library: a folder that holds what Tagkin knows about a collection.
+
+::
+
+    tagkin-library/
+      library.json              schema version, active backbone, remembered options
+      images.lance/             one row per distinct image content
+      vectors-<fingerprint>.lance/  one vector per image and backbone
+      problems.lance/           files that could not be used, and why
+      decisions.lance/          what the owner decided about tags, append-only
+      taggers/<name>/           saved taggers
+
+Every write is one atomic step: a process killed at any time leaves the state before or after it.
+"""
+
+import contextlib
+import getpass
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from tagkin.decisions import Decision, DecisionKind
+from tagkin.errors import LibraryError
+from tagkin.lance_table import LanceTable
+from tagkin.splits import Split
+
+SCHEMA_VERSION = 1
+
+# Paths are bytes: a file name on Linux need not be valid UTF-8, and Arrow strings must be.
+_FILE = pa.struct(
+    [
+        ("path", pa.binary()),
+        ("tags", pa.list_(pa.string())),
+        ("bytes", pa.int64()),
+        ("mtime_ns", pa.int64()),
+    ]
+)
+_IMAGES = pa.schema(
+    [
+        ("id", pa.string()),
+        ("files", pa.list_(_FILE)),
+        ("tags", pa.list_(pa.string())),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("format", pa.string()),
+        ("frames", pa.int32()),
+        ("phash", pa.uint64()),
+        ("group", pa.string()),
+        ("split", pa.string()),
+    ]
+)
+_PROBLEMS = pa.schema([("path", pa.binary()), ("reason", pa.string())])
+_DECISIONS = pa.schema(
+    [
+        ("number", pa.int64()),
+        ("kind", pa.string()),
+        ("tags", pa.list_(pa.string())),
+        ("canonical", pa.string()),
+        ("undoes", pa.int64()),
+        ("when", pa.string()),
+        ("who", pa.string()),
+        ("evidence", pa.string()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """One file with an image's content, and the raw tags that were read for that file."""
+
+    path: Path
+    tags: tuple[str, ...]
+    bytes: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True)
+class ImageRow:
+    """One distinct image content.
+
+    Attributes:
+        id: BLAKE2b-128 of the file's bytes, 32 hexadecimal digits.
+        files: The files with this content; empty if none is left.
+        width: Pixels, upright.
+        height: Pixels, upright.
+        format: Lower-case name of the file format, such as ``png``.
+        frames: 1, or the number of frames of an animation.
+        phash: 64-bit perceptual hash.
+        group: Name of its group of near-duplicates; None until ``prepare`` has finished.
+        split: ``train``, ``validation`` or ``test``; None until ``prepare`` has finished.
+    """
+
+    id: str
+    files: tuple[ImageFile, ...]
+    width: int
+    height: int
+    format: str
+    frames: int
+    phash: int
+    group: str | None = None
+    split: Split | None = None
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The raw tags of all its files, each once, in the order in which they were read."""
+        return tuple(dict.fromkeys(tag for file in self.files for tag in file.tags))
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The paths of its files."""
+        return tuple(file.path for file in self.files)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A file that could not be used, and why."""
+
+    path: Path
+    reason: str
+
+
+@dataclass(frozen=True)
+class LibraryState:
+    """The content of ``library.json``.
+
+    Attributes:
+        active_backbone: The backbone last embedded, as ``BackboneConfig.to_dict`` gives it.
+        remembered: Settings given as options to ``prepare``, which hold for later commands.
+        prepared: Whether the last ``prepare`` came to its end.
+    """
+
+    active_backbone: Mapping[str, Any] | None = None
+    remembered: Mapping[str, Any] = field(default_factory=dict)
+    prepared: bool = False
+
+
+class Library:
+    """An open library; see the module's description for its layout."""
+
+    def __init__(self, path: Path, state: LibraryState) -> None:
+        self.path = path
+        self.state = state
+        self._images = LanceTable(path / "images.lance", _IMAGES)
+        self._problems = LanceTable(path / "problems.lance", _PROBLEMS)
+        self._decisions = LanceTable(path / "decisions.lance", _DECISIONS)
+
+    @classmethod
+    def open(cls, path: Path) -> "Library":
+        """Opens an existing library.
+
+        Raises:
+            LibraryError: There is none, it is damaged, or a newer Tagkin made it.
+        """
+        state_file = path / "library.json"
+        if not state_file.is_file():
+            raise LibraryError(
+                f"there is no Tagkin library in {path}: make one with 'tagkin prepare SOURCE "
+                f"--library {path}', or name another with --library or TAGKIN_LIBRARY"
+            )
+        try:
+            content = json.loads(state_file.read_text("utf-8"))
+            version = content.pop("schema_version")
+            known = LibraryState(**content) if version == SCHEMA_VERSION else None
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            raise LibraryError(
+                f"{state_file} is damaged ({error}): delete that one file and run "
+                "'tagkin prepare SOURCE' again; images, vectors, decisions and taggers stay"
+            ) from error
+        if known is None:
+            raise LibraryError(
+                f"{path} has library schema {version}, and this Tagkin reads schema "
+                f"{SCHEMA_VERSION}: install the version of Tagkin that made it, or prepare the "
+                "source into a new folder"
+            )
+        return cls(path, known)
+
+    @classmethod
+    def create_or_open(cls, path: Path) -> "Library":
+        """Opens the library in a folder, or makes an empty one.
+
+        Raises:
+            LibraryError: The folder holds other things, or can't be written.
+        """
+        if (path / "library.json").exists():
+            return cls.open(path)
+        if path.exists() and not path.is_dir():
+            raise LibraryError(f"{path} is a file: name a folder for the library")
+        # A killed first run or a deleted library.json leaves only our own folders.
+        strangers = [] if not path.exists() else [p for p in path.iterdir() if not _is_ours(p)]
+        if strangers:
+            raise LibraryError(
+                f"{path} is not a Tagkin library and is not empty (it holds "
+                f"{strangers[0].name!r}): name a new folder with --library"
+            )
+        library = cls(path, LibraryState())
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            library._write_state(library.state)
+        except OSError as error:
+            raise LibraryError(f"can't make a library in {path}: {error}") from error
+        return library
+
+    # Images ------------------------------------------------------------------------------
+
+    def images(self) -> list[ImageRow]:
+        """Returns all images, ordered by id."""
+        rows = self._images.read().sort_by("id")
+        return [row for batch in rows.to_batches() for row in _to_image_rows(batch)]
+
+    def upsert_images(self, rows: Sequence[ImageRow]) -> None:
+        """Adds images, and replaces those with the same id, in one step."""
+        if rows:
+            self._images.upsert(pa.Table.from_pylist([_from_image(r) for r in rows], _IMAGES), "id")
+
+    # Problems ----------------------------------------------------------------------------
+
+    def problems(self) -> list[Problem]:
+        """Returns the files that could not be used, ordered by path."""
+        rows = self._problems.read().to_pylist()
+        found = [Problem(Path(os.fsdecode(row["path"])), row["reason"]) for row in rows]
+        return sorted(found, key=lambda problem: problem.path)
+
+    def replace_problems(self, problems: Iterable[Problem]) -> None:
+        """Replaces the list of problems in one step."""
+        rows = [{"path": os.fsencode(p.path), "reason": p.reason} for p in problems]
+        self._problems.replace(pa.Table.from_pylist(rows, _PROBLEMS))
+
+    def add_problems(self, problems: Iterable[Problem]) -> None:
+        """Adds problems; a new reason for the same path replaces the old one."""
+        found = {problem.path: problem for problem in [*self.problems(), *problems]}
+        self.replace_problems(found.values())
+
+    # Vectors -----------------------------------------------------------------------------
+
+    def vector_ids(self, fingerprint: str) -> set[str]:
+        """Returns the ids of the images that have a vector of this backbone."""
+        table = LanceTable(self._vector_path(fingerprint), _vector_schema(1))
+        return set(table.read(["id"]).column("id").to_pylist())
+
+    def add_vectors(
+        self, fingerprint: str, ids: Sequence[str], vectors: NDArray[np.float32]
+    ) -> None:
+        """Stores vectors in half precision; those of ids already there are left as they are.
+
+        Args:
+            fingerprint: The backbone's.
+            ids: Image ids.
+            vectors: float32 of shape (images, dimension), finite.
+        """
+        schema = _vector_schema(vectors.shape[1])
+        flat = pa.array(vectors.astype(np.float16).ravel(), pa.float16())
+        columns = [
+            pa.array(ids, pa.string()),
+            pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1]),
+        ]
+        table = LanceTable(self._vector_path(fingerprint), schema)
+        table.add_missing(pa.Table.from_arrays(columns, schema=schema), "id")
+        table.tidy()
+
+    def vectors(self, fingerprint: str) -> tuple[list[str], NDArray[np.float16]]:
+        """Returns ids in ascending order and their vectors.
+
+        Returns:
+            Ids, and float16 of shape (images, dimension); (0, 0) if there are none.
+        """
+        table = LanceTable(self._vector_path(fingerprint), _vector_schema(1))
+        ids: list[str] = []
+        blocks: list[NDArray[np.float16]] = []
+        for batch in table.batches(["id", "vector"]):
+            ids.extend(batch.column("id").to_pylist())
+            blocks.append(_to_matrix(batch.column("vector")))
+        if not ids:
+            return [], np.empty((0, 0), np.float16)
+        order = np.argsort(np.array(ids))
+        return [ids[i] for i in order], np.concatenate(blocks)[order]
+
+    def embedded_images(self, fingerprint: str) -> tuple[list[ImageRow], NDArray[np.float16]]:
+        """Returns the images that have a file and a vector of a backbone, by id, with the vectors.
+
+        Raises:
+            LibraryError: There are none.
+        """
+        ids, vectors = self.vectors(fingerprint)
+        by_id = {row.id: row for row in self.images() if row.files}
+        keep = [place for place, image in enumerate(ids) if image in by_id]
+        if not keep:
+            raise LibraryError("the library has no vectors yet: run 'tagkin embed' first")
+        rows = [by_id[ids[place]] for place in keep]
+        # Most often all are kept, and then the vectors needn't be copied.
+        return rows, vectors if len(keep) == len(ids) else vectors[keep]
+
+    def _vector_path(self, fingerprint: str) -> Path:
+        return self.path / f"vectors-{fingerprint}.lance"
+
+    # Decisions ---------------------------------------------------------------------------
+
+    def decisions(self) -> list[Decision]:
+        """Returns all decisions in the order in which they were taken."""
+        rows = self._decisions.read().sort_by("number").to_pylist()
+        return [Decision(**{**row, "tags": tuple(row["tags"])}) for row in rows]
+
+    def decide(
+        self,
+        kind: DecisionKind,
+        tags: Sequence[str] = (),
+        *,
+        canonical: str | None = None,
+        undoes: int | None = None,
+        evidence: str = "",
+    ) -> Decision:
+        """Appends a decision and returns it."""
+        earlier = self.decisions()
+        if undoes is not None and undoes not in {decision.number for decision in earlier}:
+            raise LibraryError(f"there is no decision number {undoes} to undo")
+        decision = Decision(
+            number=len(earlier) + 1,
+            kind=kind,
+            tags=tuple(tags),
+            canonical=canonical,
+            undoes=undoes,
+            when=datetime.now(UTC).isoformat(timespec="seconds"),
+            who=_user(),
+            evidence=evidence,
+        )
+        row = {**decision.__dict__, "tags": list(decision.tags)}
+        self._decisions.append(pa.Table.from_pylist([row], _DECISIONS))
+        return decision
+
+    # State and taggers -------------------------------------------------------------------
+
+    @property
+    def taggers_path(self) -> Path:
+        """The folder of the saved taggers."""
+        return self.path / "taggers"
+
+    def update_state(self, **changes: Any) -> None:
+        """Changes entries of ``library.json`` in one step."""
+        state = replace(self.state, **changes)
+        if state != self.state:
+            try:
+                self._write_state(state)
+            except OSError as error:
+                raise LibraryError(f"can't write {self.path}: {error}") from error
+            self.state = state
+
+    def _write_state(self, state: LibraryState) -> None:
+        content = {"schema_version": SCHEMA_VERSION, **state.__dict__}
+        with atomic_file(self.path / "library.json") as file:
+            file.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
+
+
+@contextlib.contextmanager
+def atomic_file(path: Path) -> Iterator[Path]:
+    """Gives a temporary path that replaces ``path``, flushed to disk, if the block succeeds."""
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    os.close(descriptor)
+    temporary = Path(name)
+    try:
+        yield temporary
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _is_ours(path: Path) -> bool:
+    return (
+        path.suffix == ".lance" or path.name == "taggers" or path.name.startswith(".library.json")
+    )
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container without an entry for this user
+        return str(os.getuid()) if hasattr(os, "getuid") else "unknown"
+
+
+def _from_image(row: ImageRow) -> dict[str, Any]:
+    files = [{**file.__dict__, "path": os.fsencode(file.path)} for file in row.files]
+    return {**row.__dict__, "files": files, "tags": row.tags}
+
+
+def _to_image_rows(batch: pa.RecordBatch) -> Iterator[ImageRow]:
+    for row in batch.drop_columns(["tags"]).to_pylist():
+        files = tuple(
+            ImageFile(
+                path=Path(os.fsdecode(file["path"])),
+                tags=tuple(file["tags"]),
+                bytes=file["bytes"],
+                mtime_ns=file["mtime_ns"],
+            )
+            for file in row["files"]
+        )
+        yield ImageRow(**{**row, "files": files})
+
+
+def _vector_schema(dimension: int) -> pa.Schema:
+    return pa.schema([("id", pa.string()), ("vector", pa.list_(pa.float16(), dimension))])
+
+
+def _to_matrix(column: pa.FixedSizeListArray) -> NDArray[np.float16]:
+    flat = column.flatten().to_numpy(zero_copy_only=False)
+    return cast("NDArray[np.float16]", flat.reshape(len(column), -1))

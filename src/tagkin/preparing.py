@@ -1,0 +1,286 @@
+"""``prepare``: a source of images and tags into a library.
+
+read -> hash -> decode and check -> store, in batches that are each one atomic step; then group
+near-duplicates, split, count tags. A file whose size and time are those of an earlier run is not
+read again, which also makes a killed run resume.
+"""
+
+import hashlib
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tagkin import images, near_duplicates
+from tagkin.errors import ImageError
+from tagkin.library import ImageFile, ImageRow, Library, Problem
+from tagkin.parallel import map_ahead
+from tagkin.progress import Progress, silent
+from tagkin.settings import Settings
+from tagkin.sources import Source
+from tagkin.sources.record import ImageRecord, SourceProblem
+from tagkin.splits import SPLITS, Split, assign_splits
+from tagkin.vocabulary import TagRules, Vocabulary
+
+_STORE_AFTER_FILES = 2000
+_STORE_AFTER_SECONDS = 15.0
+_HASH_SIDE = 64  # pixels that a perceptual hash needs at least; JPEG decodes to that size directly
+
+
+@dataclass(frozen=True)
+class PrepareReport:
+    """What ``prepare`` did.
+
+    Attributes:
+        files: Files that the source named and that hold a good image.
+        images: Distinct images in the library.
+        new_images: Images that the library did not have before.
+        unchanged_files: Files that were not read again.
+        duplicate_files: Files with the same bytes as another.
+        untagged_images: Images without any tag.
+        near_duplicate_groups: Groups of two or more images that look nearly the same.
+        splits: Images in each split.
+        vocabulary: The kept and the filtered tags.
+        problems: Files of this source that could not be used.
+    """
+
+    files: int
+    images: int
+    new_images: int
+    unchanged_files: int
+    duplicate_files: int
+    untagged_images: int
+    near_duplicate_groups: int
+    splits: dict[str, int]
+    vocabulary: Vocabulary
+    problems: tuple[Problem, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the report as JSON types."""
+        vocabulary = self.vocabulary
+        return {
+            "files": self.files,
+            "images": self.images,
+            "new_images": self.new_images,
+            "unchanged_files": self.unchanged_files,
+            "duplicate_files": self.duplicate_files,
+            "untagged_images": self.untagged_images,
+            "near_duplicate_groups": self.near_duplicate_groups,
+            "splits": self.splits,
+            "tags": {
+                "kept": dict(vocabulary.counts),
+                "too_rare": dict(vocabulary.too_rare),
+                "excluded": dict(vocabulary.excluded),
+            },
+            "problems": [{"path": str(p.path), "reason": p.reason} for p in self.problems],
+        }
+
+
+@dataclass
+class _Run:
+    """The state of one run: rows by id, ids by path, and what has not been stored yet."""
+
+    rows: dict[str, ImageRow]
+    known_files: dict[Path, tuple[str, ImageFile]]
+    unsaved: set[str] = field(default_factory=set)
+    seen: dict[Path, str] = field(default_factory=dict)
+    problems: dict[Path, Problem] = field(default_factory=dict)
+    unchanged: int = 0
+
+
+def prepare(
+    library: Library, source: Source, settings: Settings, *, progress: Progress = silent
+) -> PrepareReport:
+    """Reads a source into a library and readies it for embedding and training.
+
+    Images that the library already has keep their split for ever; files that are gone stay listed.
+
+    Args:
+        library: The library to fill; may hold earlier sources.
+        source: Where images and tags come from.
+        settings: Limits of images, tag rules, seed and shares of the splits.
+        progress: Called after every file.
+
+    Raises:
+        LibraryError: The library can't be written.
+        VocabularyError: The aliases are circular.
+    """
+    rules = TagRules.from_settings(settings, library.decisions())
+    stored = library.images()
+    library.update_state(prepared=False)
+    run = _Run(
+        rows={row.id: row for row in stored},
+        known_files={file.path: (row.id, file) for row in stored for file in row.files},
+    )
+    _check_files(library, source, settings, run, progress)
+    rows = _group_and_split(list(run.rows.values()), rules, settings)
+    changed = [row for row in rows if row.id in run.unsaved or row != run.rows[row.id]]
+    library.upsert_images(changed)
+    old_problems = [p for p in library.problems() if p.path not in run.seen]
+    library.replace_problems({p.path: p for p in [*old_problems, *run.problems.values()]}.values())
+    library.update_state(prepared=True)
+    return _report(rows, {row.id for row in stored}, run, rules, settings)
+
+
+def vocabulary_of(rows: Iterable[ImageRow], rules: TagRules, settings: Settings) -> Vocabulary:
+    """Returns the vocabulary of a library's images under the given rules and settings."""
+    return Vocabulary.build(
+        (rules.resolve_all(row.tags) for row in rows if row.files),
+        min_tag_occurrences=settings.min_tag_occurrences,
+        exclude=[rules.resolve(tag) for tag in settings.exclude_tags],
+    )
+
+
+def content_id(data: bytes) -> str:
+    """Returns the id of an image: BLAKE2b of its bytes with 128 bits, as 32 hex digits."""
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
+
+
+def _check_files(
+    library: Library, source: Source, settings: Settings, run: _Run, progress: Progress
+) -> None:
+    limits = images.ImageLimits.from_settings(settings)
+    last_store, since_store = time.monotonic(), 0
+    done = 0
+
+    def check(item: ImageRecord | SourceProblem) -> _Checked | _Unchanged | Problem:
+        return _check(item, run.known_files, limits)
+
+    for record, outcome in map_ahead(check, source, settings.decode_threads):
+        done += 1
+        if isinstance(outcome, Problem):
+            run.problems[outcome.path] = outcome
+        elif isinstance(record, ImageRecord):
+            _merge(run, record, outcome)
+            since_store += 1
+        progress("checking images", done, 0)
+        if since_store >= _STORE_AFTER_FILES or (
+            since_store and time.monotonic() - last_store > _STORE_AFTER_SECONDS
+        ):
+            library.upsert_images([run.rows[image] for image in run.unsaved])
+            run.unsaved.clear()
+            last_store, since_store = time.monotonic(), 0
+
+
+@dataclass(frozen=True)
+class _Checked:
+    row: ImageRow  # without files
+    file: ImageFile
+
+
+@dataclass(frozen=True)
+class _Unchanged:
+    image: str
+    file: ImageFile
+
+
+def _check(
+    item: ImageRecord | SourceProblem,
+    known_files: dict[Path, tuple[str, ImageFile]],
+    limits: images.ImageLimits,
+) -> _Checked | _Unchanged | Problem:
+    """Reads and decodes one file, unless its size and time say that it is known."""
+    if not isinstance(item, ImageRecord):
+        return Problem(item.path, item.reason)
+    try:
+        stat = item.path.stat()
+        known = known_files.get(item.path)
+        if known and (known[1].bytes, known[1].mtime_ns) == (stat.st_size, stat.st_mtime_ns):
+            return _Unchanged(known[0], replace(known[1], tags=item.tags))
+        data = images.read_bytes(item.path, limits)
+        decoded = images.decode(data, limits, min_side=_HASH_SIDE)
+        row = ImageRow(
+            id=content_id(data),
+            files=(),
+            width=decoded.width,
+            height=decoded.height,
+            format=decoded.format,
+            frames=decoded.frames,
+            phash=images.perceptual_hash(decoded.image),
+        )
+        return _Checked(row, ImageFile(item.path, item.tags, len(data), stat.st_mtime_ns))
+    except ImageError as error:
+        return Problem(item.path, str(error))
+    except OSError as error:
+        return Problem(item.path, error.strerror or str(error))
+
+
+def _merge(run: _Run, record: ImageRecord, outcome: _Checked | _Unchanged) -> None:
+    file = outcome.file
+    if isinstance(outcome, _Checked):
+        image = outcome.row.id
+        run.rows.setdefault(image, outcome.row)
+    else:
+        image = outcome.image
+        run.unchanged += record.path not in run.seen
+    if record.path in run.seen:  # a table may name a file in several rows: its tags add up
+        earlier = [f.tags for f in run.rows[image].files if f.path == record.path]
+        file = replace(file, tags=tuple(dict.fromkeys(chain(*earlier, file.tags))))
+    run.seen[record.path] = image
+    known = run.known_files.get(record.path)
+    if known and known[0] != image:  # the file's content changed since the last run
+        _set_files(run, known[0], [f for f in run.rows[known[0]].files if f.path != record.path])
+    others = [f for f in run.rows[image].files if f.path != record.path]
+    _set_files(run, image, [*others, file])
+
+
+def _set_files(run: _Run, image: str, files: list[ImageFile]) -> None:
+    ordered = tuple(sorted(files, key=lambda file: file.path))
+    if ordered != run.rows[image].files:
+        run.rows[image] = replace(run.rows[image], files=ordered)
+        run.unsaved.add(image)
+
+
+def _group_and_split(rows: list[ImageRow], rules: TagRules, settings: Settings) -> list[ImageRow]:
+    if not rows:
+        return []
+    rows = sorted(rows, key=lambda row: row.id)
+    hashes = np.array([row.phash for row in rows], np.uint64)
+    numbers = near_duplicates.group_by_hash(hashes, settings.duplicate_distance)
+    names: dict[int, str] = {}
+    groups = [names.setdefault(int(n), row.id) for n, row in zip(numbers, rows, strict=True)]
+    splits = assign_splits(
+        groups,
+        [rules.resolve_all(row.tags) for row in rows],
+        [row.split for row in rows],
+        split_fractions(settings),
+        settings.seed,
+    )
+    return [
+        replace(row, group=group, split=split)
+        for row, group, split in zip(rows, groups, splits, strict=True)
+    ]
+
+
+def split_fractions(settings: Settings) -> dict[Split, float]:
+    """Returns the share of the images in each split."""
+    held_out = settings.validation_fraction + settings.test_fraction
+    return {
+        "train": 1 - held_out,
+        "validation": settings.validation_fraction,
+        "test": settings.test_fraction,
+    }
+
+
+def _report(
+    rows: list[ImageRow], old_ids: set[str], run: _Run, rules: TagRules, settings: Settings
+) -> PrepareReport:
+    group_sizes: dict[str | None, int] = {}
+    for row in rows:
+        group_sizes[row.group] = group_sizes.get(row.group, 0) + 1
+    return PrepareReport(
+        files=len(run.seen),
+        images=len(rows),
+        new_images=sum(row.id not in old_ids for row in rows),
+        unchanged_files=run.unchanged,
+        duplicate_files=sum(max(0, len(row.files) - 1) for row in rows),
+        untagged_images=sum(not row.tags for row in rows),
+        near_duplicate_groups=sum(size > 1 for size in group_sizes.values()),
+        splits={split: sum(row.split == split for row in rows) for split in SPLITS},
+        vocabulary=vocabulary_of(rows, rules, settings),
+        problems=tuple(sorted(run.problems.values(), key=lambda p: p.path)),
+    )

@@ -1,0 +1,179 @@
+"""Every default of Tagkin, once, and where a setting may come from.
+
+In rising order: the default below, the environment (``TAGKIN_MIN_TAG_OCCURRENCES=5``), a
+``tagkin.toml`` in the current folder, what the library remembers from earlier options, and the
+options of the command itself.
+"""
+
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from platformdirs import user_cache_path
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+from pydantic_settings import SettingsError as _SourceSettingsError
+
+from tagkin.errors import SettingsError
+
+CONFIG_FILE = "tagkin.toml"
+ENV_PREFIX = "TAGKIN_"
+
+Fit = Literal["pad", "squeeze", "crop"]
+Precision = Literal["auto", "f32", "bf16"]
+
+
+class Settings(BaseSettings):
+    """The settings of one command; each field's description is its documentation."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX,
+        extra="forbid",
+        frozen=True,
+        protected_namespaces=(),
+        env_ignore_empty=True,
+    )
+
+    library: Path = Field(Path("tagkin-library"), description="folder of the library")
+    cache_dir: Path = Field(
+        default_factory=lambda: user_cache_path("tagkin"),
+        description="folder for exported backbones; can be deleted at any time",
+    )
+
+    model_architecture: str = Field("efficientnetv2-l", description="name of the backbone")
+    weights: str = Field(
+        "imagenet", description="'imagenet', the path of a weight file, or 'random' (tests)"
+    )
+    image_size: int | None = Field(
+        None, ge=32, le=2048, description="pixels a side; the backbone's own if not set"
+    )
+    fit: Fit = Field("pad", description="how an image is made square: pad, squeeze or crop")
+    precision: Precision = Field("auto", description="arithmetic of the backbone")
+    batch_size: int = Field(
+        256, ge=1, le=65536, description="images in a step of the optimizer when training a head"
+    )
+    decode_threads: int | None = Field(
+        None, ge=1, le=256, description="threads that decode images; from the processor if not set"
+    )
+
+    fold_case: bool = Field(True, description="tags that differ by case only are one tag")
+    unicode_form: Literal["NFC", "NFKC", "none"] = Field(
+        "NFKC", description="Unicode normalisation form of tags"
+    )
+    aliases: dict[str, str] = Field(
+        default_factory=dict, description="manual alias table: alias = canonical tag"
+    )
+    min_tag_occurrences: int = Field(
+        10, ge=1, description="tags on fewer images are left out of the vocabulary"
+    )
+    exclude_tags: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="tags left out of the vocabulary whatever their count"
+    )
+
+    seed: int = Field(0, ge=0, description="seed of the split and of training")
+    validation_fraction: float = Field(0.15, gt=0, lt=0.5, description="share for validation")
+    test_fraction: float = Field(0.15, ge=0, lt=0.5, description="share for the final test")
+    duplicate_distance: int = Field(
+        3,
+        ge=0,
+        le=15,
+        description="bits of the 64-bit perceptual hash in which near-duplicates may differ",
+    )
+
+    max_epochs: int = Field(100, ge=1, description="most epochs of phase 1")
+    patience: int = Field(10, ge=1, description="epochs without a better validation mAP")
+    learning_rate: float = Field(1e-3, gt=0, description="learning rate of phase 1 (Adam)")
+    dropout: float = Field(0.3, ge=0, lt=1, description="dropout before the head")
+
+    max_image_pixels: int = Field(
+        178_956_970, ge=1, description="images with more pixels are refused (decompression bombs)"
+    )
+    max_image_bytes: int = Field(
+        256 * 2**20, ge=1, description="image files with more bytes are refused"
+    )
+    animation_frame: Literal["first", "middle", "last"] = Field(
+        "first", description="the frame by which an animation is seen"
+    )
+
+    @field_validator("exclude_tags", mode="before")
+    @classmethod
+    def _split_commas(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Puts ``tagkin.toml`` above the environment; reads no ``.env`` and no secrets."""
+        return init_settings, TomlConfigSettingsSource(settings_cls, CONFIG_FILE), env_settings
+
+
+def load_settings(
+    options: Mapping[str, Any] | None = None, remembered: Mapping[str, Any] | None = None
+) -> Settings:
+    """Merges the settings from everywhere they may be given.
+
+    Args:
+        options: Options of the command; None values count as not given.
+        remembered: What the library remembers of earlier options; below ``options`` only.
+
+    Raises:
+        SettingsError: A name is unknown or a value impossible; the message lists the valid ones.
+    """
+    unknown = [
+        name
+        for name in os.environ
+        if name.startswith(ENV_PREFIX) and name[len(ENV_PREFIX) :].lower() not in valid_names()
+    ]
+    if unknown:
+        raise SettingsError(_unknown_name(unknown[0], f"the environment variable {unknown[0]}"))
+    given = {**(remembered or {}), **(options or {})}
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        raise SettingsError(_explain(error)) from None
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{CONFIG_FILE} is not valid TOML: {error}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{CONFIG_FILE} can't be read: {error}") from None
+    except _SourceSettingsError as error:
+        raise SettingsError(f"a {ENV_PREFIX}* variable can't be read: {error}") from None
+
+
+def valid_names() -> list[str]:
+    """Returns the names of all settings."""
+    return list(Settings.model_fields)
+
+
+def _explain(error: ValidationError) -> str:
+    lines = []
+    for detail in error.errors():
+        name = ".".join(str(part) for part in detail["loc"])
+        if detail["type"] == "extra_forbidden":
+            lines.append(_unknown_name(name, f"the setting {name!r}"))
+        else:
+            lines.append(f"{name} = {detail['input']!r}: {detail['msg'].lower()}")
+    return "\n".join(lines)
+
+
+def _unknown_name(name: str, what: str) -> str:
+    plain = name.lower().removeprefix(ENV_PREFIX.lower())
+    close = difflib.get_close_matches(plain, valid_names(), 1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    return f"{what} is unknown{hint} Valid names: {', '.join(sorted(valid_names()))}"

@@ -1,0 +1,287 @@
+"""A tagger: backbone, head, vocabulary and thresholds, joined in one place.
+
+On disk it is a folder that needs nothing beside itself and holds no pickle::
+
+    efficientnet-lite0-001/
+      tagger.json     format version, backbone, tags, scores
+      head.npz        kernel, bias, thresholds
+      backbone.xml    the exported backbone, from uint8 pixels to vectors
+      backbone.bin
+"""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tagkin import images
+from tagkin.backbones import BackboneConfig, Runtime
+from tagkin.embeddings import square
+from tagkin.errors import BackboneError, ImageError, TaggerError
+from tagkin.head import Head
+from tagkin.parallel import map_ahead
+from tagkin.settings import Settings
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class PredictedTag:
+    """A tag with its probability and the threshold that it is measured by."""
+
+    tag: str
+    score: float
+    threshold: float
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The tags of one image, or why there are none."""
+
+    path: Path
+    tags: tuple[PredictedTag, ...] = ()
+    error: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns ``{"path", "tags"}`` or ``{"path", "error"}``."""
+        if self.error is not None:
+            return {"path": str(self.path), "error": self.error}
+        return {"path": str(self.path), "tags": [tag.__dict__ for tag in self.tags]}
+
+
+@dataclass(frozen=True)
+class Tagger:
+    """See the description of the module.
+
+    Attributes:
+        config: The backbone.
+        graph: Path of the backbone's exported graph.
+        head: Kernel and bias.
+        tags: Names of the head's outputs.
+        thresholds: float32 of shape (tags,).
+        scores: What training measured, by split.
+    """
+
+    config: BackboneConfig
+    graph: Path
+    head: Head
+    tags: tuple[str, ...]
+    thresholds: NDArray[np.float32]
+    scores: Mapping[str, Any] = field(default_factory=dict)
+
+    def save_in(self, folder: Path) -> Path:
+        """Saves under the next free name of the architecture and returns the new folder.
+
+        Raises:
+            TaggerError: The folder can't be written.
+        """
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(prefix=".saving-", dir=folder) as name:
+                made = Path(name) / "tagger"
+                made.mkdir()
+                self._write(made)
+                return self._move(made, folder)
+        except OSError as error:
+            raise TaggerError(
+                f"can't save the tagger in {folder}: {error}. Free some space or check the "
+                "permissions, then run 'tagkin train' again"
+            ) from error
+
+    def _write(self, folder: Path) -> None:
+        for suffix in (".xml", ".bin"):
+            shutil.copyfile(self.graph.with_suffix(suffix), folder / f"backbone{suffix}")
+        np.savez(
+            folder / "head.npz",
+            kernel=_half_if_lossless(self.head.kernel),
+            bias=self.head.bias,
+            thresholds=self.thresholds,
+        )
+        content = {
+            "format_version": FORMAT_VERSION,
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "backbone": self.config.to_dict(),
+            "tags": list(self.tags),
+            "scores": dict(self.scores),
+        }
+        text = json.dumps(content, ensure_ascii=False, indent=1)
+        (folder / "tagger.json").write_text(text, "utf-8")
+        for file in folder.iterdir():  # on disk before the folder gets its final name
+            with file.open("rb+") as opened:
+                os.fsync(opened.fileno())
+
+    def _move(self, made: Path, folder: Path) -> Path:
+        number = 1 + max((_number(name) for name in tagger_names(folder)), default=0)
+        while True:
+            target = folder / f"{self.config.architecture}-{number:03d}"
+            try:
+                os.rename(made, target)  # noqa: PTH104 - fails if another process took the name
+            except OSError:
+                if not target.exists():
+                    raise
+                number += 1
+            else:
+                return target
+
+    @classmethod
+    def load(cls, folder: Path) -> "Tagger":
+        """Loads a saved tagger.
+
+        Raises:
+            TaggerError: There is none, it is damaged, or a newer Tagkin made it.
+        """
+        try:
+            content = json.loads((folder / "tagger.json").read_text("utf-8"))
+            if content["format_version"] != FORMAT_VERSION:
+                raise TaggerError(
+                    f"the tagger {folder} has format {content['format_version']}, and this Tagkin "
+                    f"reads format {FORMAT_VERSION}: install a newer Tagkin or train again"
+                )
+            with np.load(folder / "head.npz", allow_pickle=False) as arrays:
+                kernel = arrays["kernel"].astype(np.float32)
+                head = Head(kernel, arrays["bias"].astype(np.float32))
+                thresholds = arrays["thresholds"].astype(np.float32)
+            tagger = cls(
+                config=BackboneConfig.from_dict(content["backbone"]),
+                graph=folder / "backbone.xml",
+                head=head,
+                tags=tuple(content["tags"]),
+                thresholds=thresholds,
+                scores=content["scores"],
+            )
+        except FileNotFoundError as error:
+            raise TaggerError(
+                f"there is no complete tagger in {folder} ({Path(error.filename).name} is missing)"
+                ": make one with 'tagkin train'"
+            ) from error
+        except (OSError, ValueError, KeyError, TypeError, EOFError, BackboneError) as error:
+            raise TaggerError(
+                f"the tagger in {folder} is damaged ({error}): make a new one with 'tagkin train'"
+            ) from error
+        tagger._check_shapes(folder)
+        return tagger
+
+    def _check_shapes(self, folder: Path) -> None:
+        shape = (self.config.dimension, len(self.tags))
+        if self.head.kernel.shape != shape or self.thresholds.shape != shape[1:]:
+            raise TaggerError(
+                f"the tagger in {folder} is damaged (its head has shape {self.head.kernel.shape}, "
+                f"its vocabulary needs {shape}): make a new one with 'tagkin train'"
+            )
+
+    @cached_property
+    def backbone(self) -> Runtime:
+        """The loaded backbone."""
+        return Runtime(self.graph, self.config.precision)
+
+    def predict(
+        self, paths: Iterable[Path], settings: Settings, *, top: int | None = None
+    ) -> Iterator[Prediction]:
+        """Yields the tags of each image, in order; a bad file yields its error instead.
+
+        Args:
+            paths: Image files.
+            settings: Limits of images and number of threads.
+            top: Exactly that many tags for each image, by probability; if None, those at or
+                above their own threshold.
+        """
+        limits = images.ImageLimits.from_settings(settings)
+
+        def read(path: Path) -> "NDArray[np.uint8] | str":
+            try:
+                return square(images.read_bytes(path, limits), self.config, limits)
+            except ImageError as error:
+                return str(error)
+
+        # Bad files don't go through the backbone; they wait here for their place in the order.
+        waiting: dict[int, Prediction] = {}
+        names: dict[int, Path] = {}
+
+        def good_images() -> Iterator[tuple[int, NDArray[np.uint8]]]:
+            for number, (path, image) in enumerate(map_ahead(read, paths, settings.decode_threads)):
+                if isinstance(image, str):
+                    waiting[number] = Prediction(path, error=image)
+                else:
+                    names[number] = path
+                    yield number, image
+
+        following = 0
+        for number, vector in self.backbone.embed_stream(good_images()):
+            while following < number:
+                yield waiting.pop(following)
+                following += 1
+            yield Prediction(names.pop(number), self.tags_for(vector, top=top))
+            following = number + 1
+        yield from (waiting[number] for number in sorted(waiting))
+
+    def tags_for(
+        self, vector: NDArray[np.float32], *, top: int | None = None
+    ) -> tuple[PredictedTag, ...]:
+        """Returns the tags of one vector, the most probable first.
+
+        Args:
+            vector: float32 of shape (dimension,).
+            top: As for ``predict``.
+        """
+        scores = self.head.scores(vector[None])[0]
+        order = np.argsort(-scores, kind="stable")
+        if top is None:
+            order = order[scores[order] >= self.thresholds[order]]
+        return tuple(
+            PredictedTag(self.tags[i], float(scores[i]), float(self.thresholds[i]))
+            for i in order[:top].tolist()
+        )
+
+
+def tagger_names(folder: Path) -> list[str]:
+    """Returns the names of the saved taggers in a folder, the oldest first."""
+    if not folder.is_dir():
+        return []
+    names = [path.name for path in folder.iterdir() if (path / "tagger.json").is_file()]
+    visible = [name for name in names if not name.startswith(".")]
+    return sorted(visible, key=lambda name: (_number(name), name))
+
+
+def find_tagger(folder: Path, name: str | None, architecture: str | None) -> Path:
+    """Returns the folder of a tagger.
+
+    Args:
+        folder: Of the saved taggers.
+        name: The tagger's; the newest if None.
+        architecture: If no name is given, only taggers of this backbone count; any if None.
+
+    Raises:
+        TaggerError: There is none; the message lists those there are.
+    """
+    names = tagger_names(folder)
+    wanted = [
+        n
+        for n in names
+        if (n == name if name else architecture is None or n.rpartition("-")[0] == architecture)
+    ]
+    if wanted:
+        return folder / wanted[-1]
+    what = f"no tagger {name!r}" if name else f"no tagger of {architecture or 'any backbone'}"
+    have = f"there are: {', '.join(names)}" if names else "make one with 'tagkin train'"
+    raise TaggerError(f"the library has {what}; {have}")
+
+
+def _number(name: str) -> int:
+    digits = name.rpartition("-")[2]
+    return int(digits) if digits.isdecimal() else 0
+
+
+def _half_if_lossless(kernel: NDArray[np.float32]) -> NDArray[Any]:
+    """Returns the kernel in float16 if no weight moves by more than rounding of that kind does."""
+    half = kernel.astype(np.float16)
+    error = np.abs(half.astype(np.float32) - kernel).max(initial=0.0)
+    return half if error <= np.abs(kernel).max(initial=0.0) * 2**-11 else kernel

@@ -1,0 +1,1 @@
+"""Phase 1: a multi-label head on cached vectors, its scores and its thresholds."""

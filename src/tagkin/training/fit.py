@@ -1,0 +1,123 @@
+"""Trains a head in Keras on cached vectors: dropout and one dense sigmoid layer."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tagkin.head import Head
+from tagkin.progress import Progress, silent
+from tagkin.settings import Settings
+from tagkin.training.metrics import average_precision
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A trained head, the epoch it is from, and the validation mAP of every epoch."""
+
+    head: Head
+    best_epoch: int
+    history: tuple[float, ...]
+
+
+def fit_head(
+    vectors: NDArray[Any],
+    labels: Any,
+    validation_vectors: NDArray[Any],
+    validation_labels: Any,
+    settings: Settings,
+    *,
+    progress: Progress = silent,
+) -> Fit:
+    """Trains a head: binary cross-entropy, Adam, the best epoch by validation mAP kept.
+
+    The vectors are standardised for training (mean and deviation of the training images), which
+    spares a learning rate for each backbone; the head that is returned takes them as they are.
+    Its bias starts at the log odds of each tag's frequency, so that the first epochs need not
+    learn that most tags are rare.
+
+    Args:
+        vectors: float16 or float32 of shape (images, dimension).
+        labels: Sparse 0/1 of shape (images, tags).
+        validation_vectors: As ``vectors``, of images that are only scored.
+        validation_labels: As ``labels``.
+        settings: Batch size, learning rate, dropout, epochs, patience, seed.
+        progress: Called after every epoch.
+    """
+    from tagkin.backbones.keras_models import import_keras
+
+    keras = import_keras()
+    keras.utils.set_random_seed(settings.seed)
+    mean = vectors.mean(axis=0, dtype=np.float64).astype(np.float32)
+    deviation = vectors.std(axis=0, dtype=np.float64).astype(np.float32)
+    deviation[deviation < 1e-6] = 1.0  # a dead feature must stay at 0, not become noise
+    frequency = np.asarray(labels.mean(axis=0), np.float64).ravel().clip(1e-5, 1 - 1e-5)
+    prior = np.log(frequency / (1 - frequency)).astype(np.float32)
+
+    inputs = keras.Input((vectors.shape[1],))
+    x = keras.layers.Dropout(settings.dropout)(inputs)
+    dense = keras.layers.Dense(labels.shape[1], activation="sigmoid")
+    model = keras.Model(inputs, dense(x))
+    dense.bias.assign(prior)
+    model.compile(keras.optimizers.Adam(settings.learning_rate), "binary_crossentropy")
+
+    def current() -> Head:
+        kernel, bias = (np.asarray(w, np.float32) for w in dense.get_weights())
+        scaled = kernel / deviation[:, None]
+        return Head(scaled, bias - mean @ scaled)
+
+    history: list[float] = []
+
+    class ValidationMap(keras.callbacks.Callback):  # type: ignore[misc, name-defined]
+        """Adds the validation mAP to what the other callbacks see."""
+
+        def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+            scores = current().scores(validation_vectors)
+            precisions = average_precision(validation_labels, scores)
+            value = float(np.nanmean(precisions)) if not np.isnan(precisions).all() else 0.0
+            logs["validation_map"] = value
+            history.append(value)
+            progress("training the head", epoch + 1, settings.max_epochs)
+
+    stop = keras.callbacks.EarlyStopping(
+        monitor="validation_map",
+        mode="max",
+        patience=settings.patience,
+        restore_best_weights=True,
+    )
+    batches = _batches(keras, vectors, labels, mean, deviation, settings)
+    model.fit(batches, epochs=settings.max_epochs, callbacks=[ValidationMap(), stop], verbose=0)
+    progress("training the head", settings.max_epochs, settings.max_epochs)
+    return Fit(current(), int(np.argmax(history)) + 1, tuple(history))
+
+
+def _batches(
+    keras: Any,
+    vectors: NDArray[Any],
+    labels: Any,
+    mean: NDArray[np.float32],
+    deviation: NDArray[np.float32],
+    settings: Settings,
+) -> Any:
+    """Shuffled batches; labels become dense one batch at a time, so that many tags fit."""
+    rng = np.random.default_rng(settings.seed)
+
+    class Batches(keras.utils.PyDataset):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.order = rng.permutation(vectors.shape[0])
+
+        def __len__(self) -> int:
+            return -(-len(self.order) // settings.batch_size)
+
+        def __getitem__(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+            start = index * settings.batch_size
+            some = self.order[start : start + settings.batch_size]
+            x = (vectors[some].astype(np.float32) - mean) / deviation
+            return x, labels[some].toarray().astype(np.float32)
+
+        def on_epoch_end(self) -> None:
+            self.order = rng.permutation(self.order)
+
+    return Batches()

@@ -1,0 +1,159 @@
+"""Tags: fold, rename, count, filter; and labels as a sparse multi-hot matrix.
+
+The order is fixed: a raw tag is folded (case, Unicode, white space), then renamed by the manual
+alias table, then by the accepted decisions; only then are images counted and rare tags left out.
+Raw tags themselves are never changed.
+"""
+
+import csv
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from tagkin.decisions import Decision, accepted_merges
+from tagkin.errors import SettingsError, VocabularyError
+from tagkin.settings import Settings
+
+
+@dataclass(frozen=True)
+class TagRules:
+    """How raw tags become the tags that everything else sees."""
+
+    fold_case: bool = True
+    unicode_form: str = "NFKC"
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    merges: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def from_settings(cls, settings: Settings, decisions: Iterable[Decision] = ()) -> "TagRules":
+        """Collects the rules from the settings and the decisions of a library."""
+        return cls(
+            settings.fold_case, settings.unicode_form, settings.aliases, accepted_merges(decisions)
+        )
+
+    def fold(self, raw: str) -> str:
+        """Returns a raw tag in its folded form, before any renaming."""
+        form: Any = self.unicode_form
+        tag = raw if form == "none" else unicodedata.normalize(form, raw)
+        if self.fold_case:
+            # lower(), not casefold(): owners read these names, and casefold turns ß into ss.
+            tag = tag.lower()
+        return " ".join(tag.split())
+
+    def resolve(self, raw: str) -> str:
+        """Returns the tag that a raw tag stands for; empty if nothing is left of it."""
+        tag = self.fold(raw)
+        return self._renames.get(tag, tag)
+
+    def resolve_all(self, raw_tags: Iterable[str]) -> tuple[str, ...]:
+        """Returns the distinct tags of one image in the order in which they were read."""
+        return tuple(dict.fromkeys(tag for raw in raw_tags if (tag := self.resolve(raw))))
+
+    @cached_property
+    def _renames(self) -> dict[str, str]:
+        """Each renamed tag with its final name; aliases come before decisions."""
+        aliases = {self.fold(a): self.fold(b) for a, b in self.aliases.items()}
+        merges = {self.fold(a): self.fold(b) for a, b in self.merges.items()}
+        aliased = {tag: _follow(tag, aliases) for tag in aliases}
+        return {tag: _follow(aliased.get(tag, tag), merges) for tag in (*aliases, *merges)}
+
+
+def read_aliases(path: Path) -> dict[str, str]:
+    """Reads a manual alias table: CSV with the columns ``alias`` and ``canonical``.
+
+    Raises:
+        SettingsError: The file can't be read or lacks a column.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            if not {"alias", "canonical"} <= set(reader.fieldnames or ()):
+                raise SettingsError(
+                    f"the alias table {path} needs the columns 'alias' and 'canonical'; it has "
+                    f"{', '.join(reader.fieldnames or ()) or 'none'}"
+                )
+            pairs = {row["alias"] or "": row["canonical"] or "" for row in reader}
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise SettingsError(f"the alias table {path} can't be read: {error}") from error
+    return {alias: name for alias, name in pairs.items() if alias.strip() and name.strip()}
+
+
+def _follow(tag: str, renames: Mapping[str, str]) -> str:
+    seen = [tag]
+    while (following := renames.get(tag, tag)) != tag:
+        if following in seen:
+            raise VocabularyError(
+                f"the aliases go round in a circle: {' -> '.join([*seen, following])}; "
+                "remove one of them"
+            )
+        seen.append(following)
+        tag = following
+    return tag
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The tags that a tagger learns, the most frequent first, and what was left out.
+
+    Attributes:
+        tags: The kept tags.
+        counts: Images with each kept tag.
+        too_rare: Images with each tag that is on fewer images than asked for.
+        excluded: Images with each tag that was excluded by name.
+    """
+
+    tags: tuple[str, ...]
+    counts: Mapping[str, int]
+    too_rare: Mapping[str, int]
+    excluded: Mapping[str, int]
+
+    @classmethod
+    def build(
+        cls,
+        image_tags: Iterable[Sequence[str]],
+        *,
+        min_tag_occurrences: int,
+        exclude: Iterable[str] = (),
+    ) -> "Vocabulary":
+        """Counts resolved tags over images and filters them.
+
+        Args:
+            image_tags: The distinct resolved tags of each image.
+            min_tag_occurrences: Tags on fewer images are left out.
+            exclude: Resolved tags to leave out whatever their count.
+        """
+        counts = Counter(tag for tags in image_tags for tag in tags)
+        unwanted = set(exclude)
+        ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+        wanted = [(tag, n) for tag, n in ranked if tag not in unwanted]
+        kept = {tag: n for tag, n in wanted if n >= min_tag_occurrences}
+        return cls(
+            tags=tuple(kept),
+            counts=kept,
+            too_rare={tag: n for tag, n in wanted if n < min_tag_occurrences},
+            excluded={tag: n for tag, n in ranked if tag in unwanted},
+        )
+
+    @cached_property
+    def index(self) -> dict[str, int]:
+        """The column of each tag in a multi-hot matrix."""
+        return {tag: column for column, tag in enumerate(self.tags)}
+
+    def multi_hot(self, image_tags: Iterable[Sequence[str]]) -> Any:
+        """Returns labels as a ``scipy.sparse.csr_array``, uint8 of shape (images, tags)."""
+        import numpy as np
+        from scipy.sparse import csr_array
+
+        columns: list[int] = []
+        row_ends = [0]
+        for tags in image_tags:
+            columns.extend(sorted(self.index[tag] for tag in tags if tag in self.index))
+            row_ends.append(len(columns))
+        return csr_array(
+            (np.ones(len(columns), np.uint8), columns, row_ends),
+            shape=(len(row_ends) - 1, len(self.tags)),
+        )

@@ -1,0 +1,48 @@
+from tagkin.variants.folding import make_form
+from tagkin.variants.grouping import LARGEST_GROUP, average_linkage, canonical, components, tier
+from tagkin.variants.proposals import group_id
+
+
+def test_components_are_connected() -> None:
+    assert components([(0, 1), (1, 2), (4, 5)]) == [[0, 1, 2], [4, 5]]
+
+
+def test_a_chain_is_not_a_group() -> None:
+    chain = {(0, 1): 0.9, (1, 2): 0.8, (0, 2): 0.01}
+    assert average_linkage([0, 1, 2], chain) == [[0, 1]]
+
+
+def test_three_that_agree_are_a_group() -> None:
+    assert average_linkage([0, 1, 2], {(0, 1): 0.9, (1, 2): 0.8, (0, 2): 0.7}) == [[0, 1, 2]]
+
+
+def test_no_group_grows_without_end() -> None:
+    members = list(range(30))
+    everything = {(low, high): 0.99 for low in members for high in members if low < high}
+    groups = average_linkage(members, everything)
+    assert max(map(len, groups)) <= LARGEST_GROUP
+    assert sorted(node for group in groups for node in group) == members
+
+
+def test_a_variant_outside_makes_a_group_unsafe() -> None:
+    assert tier([0, 1], {(0, 1): 0.99}, lambda pair: True) == "safe"
+    assert tier([0, 1], {(0, 1): 0.99, (1, 2): 0.6}, lambda pair: True) == "suggested"
+    assert tier([0, 1], {(0, 1): 0.99}, lambda pair: False) == "suggested"
+
+
+def test_the_canonical_tag_is_frequent_but_not_odd() -> None:
+    def choose(*tags: str) -> str:
+        forms = [make_form(tag) for tag in tags]
+        return tags[canonical(range(len(tags)), forms, [9 - n for n in range(len(tags))])]
+
+    assert choose("icons", "icon") == "icons"
+    assert choose("c00king", "cooking") == "cooking"
+    assert choose("coool", "cool") == "cool"
+    assert choose("fLag", "flag") == "flag"
+    assert choose("USA", "usa") == "USA"
+
+
+def test_a_group_id_depends_on_the_members_only() -> None:
+    assert group_id(("a", "b")) == group_id(("b", "a"))
+    assert group_id(("a b",)) != group_id(("a", "b"))
+    assert len(group_id(("\ud800", "😀"))) == 10
