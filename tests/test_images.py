@@ -17,15 +17,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from tagkin.errors import ImageError
-from tagkin.images import (
-    IMAGE_EXTENSIONS,
-    ImageLimits,
-    decode,
-    fit_square,
-    min_side_for,
-    perceptual_hash,
-    read_bytes,
-)
+from tagkin.fitting import fit_square, min_side_for, perceptual_hash
+from tagkin.images import IMAGE_EXTENSIONS, ImageLimits, decode, read_bytes
 from tagkin.settings import Settings
 
 LIMITS = ImageLimits(max_pixels=1_000_000, max_bytes=1_000_000)

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tagkin import images
+from tagkin import fitting, images
 from tagkin.backbones import BackboneConfig, Embedder, open_backbone
 from tagkin.errors import BackboneError, ImageError, LibraryError
 from tagkin.library import ImageRow, Library, Problem, atomic_file
-from tagkin.preparing import content_id
 from tagkin.parallel import map_ahead
+from tagkin.preparing import content_id
 from tagkin.progress import Progress, silent
 from tagkin.settings import Settings
 
@@ -149,9 +149,9 @@ def square(data: bytes, config: BackboneConfig, limits: images.ImageLimits) -> N
         ImageError: The image can't be decoded or is beyond the limits.
     """
     decoded = images.decode(
-        data, limits, min_side=images.min_side_for(config.image_size, config.fit)
+        data, limits, min_side=fitting.min_side_for(config.image_size, config.fit)
     )
-    return images.fit_square(decoded.image, config.image_size, config.fit)
+    return fitting.fit_square(decoded.image, config.image_size, config.fit)
 
 
 def embed_file(
@@ -211,8 +211,8 @@ def _in_batches(
 ) -> Iterator[tuple[list[str], NDArray[np.float32]]]:
     ids: list[str] = []
     batch: list[NDArray[np.float32]] = []
-    last, done = time.monotonic(), 0
-    for image, vector in vectors:
+    last = time.monotonic()
+    for done, (image, vector) in enumerate(vectors, 1):
         if not np.isfinite(vector).all() or np.abs(vector).max() > np.finfo(np.float16).max:
             raise BackboneError(
                 f"the backbone gave a vector that is not finite for image {image}: its weights "
@@ -220,7 +220,6 @@ def _in_batches(
             )
         ids.append(image)
         batch.append(vector)
-        done += 1
         progress("embedding images", done, total)
         if len(ids) >= _STORE_AFTER_VECTORS or time.monotonic() - last > _STORE_AFTER_SECONDS:
             yield ids, np.stack(batch)

@@ -1,4 +1,4 @@
-"""Bytes to an upright RGB image, and that to the square array a backbone takes.
+"""Bytes to an upright RGB image.
 
 Whatever is wrong with a file surfaces as `ImageError`, whose message is a reason that leaves the
 file unnamed: the caller knows the path. All of it can be called from many threads at once.
@@ -13,14 +13,15 @@ import warnings
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFile
 
+from tagkin.colours import mend_transparency, to_rgb
 from tagkin.errors import ImageError
-from tagkin.settings import Fit, Settings
+from tagkin.settings import Settings
 
 UInt8 = npt.NDArray[np.uint8]
 
@@ -63,9 +64,6 @@ IMAGE_EXTENSIONS = frozenset(
 
 _ANIMATED = {"GIF", "WEBP", "PNG", "AVIF"}  # the pages of a TIFF or MPO are no animation
 _MAX_FRAME_WORK = 32  # times max_pixels that may be decoded to arrive at a later frame
-_KERNEL = Image.Resampling.BICUBIC
-_PAD_COLOUR = (127, 127, 127)
-_CROP_SHARE = 0.875  # of the resized short side: the usual ImageNet evaluation
 
 _ORIENTATION = 0x0112
 _UPRIGHT = {
@@ -147,13 +145,13 @@ def decode(data: bytes, limits: ImageLimits, *, min_side: int | None = None) -> 
     """Decodes an image in full: upright, RGB, transparent parts on white.
 
     Colour profiles are not applied. Grey of more than 8 bits and floating point are scaled to
-    0..255 as `_wide_grey` says.
+    0..255 as `tagkin.colours.wide_grey` says.
 
     Args:
         data: The content of an image file.
         limits: Checked against the header, before pixels are decoded.
         min_side: Lets a JPEG be decoded at 1/2, 1/4 or 1/8 of its size, which is much faster, as
-            long as its short side keeps that many pixels; see `min_side_for`.
+            long as its short side keeps that many pixels; see `tagkin.fitting.min_side_for`.
 
     Raises:
         ImageError: The bytes are no image, a damaged one, of an unsupported format, or beyond the
@@ -173,60 +171,6 @@ def decode(data: bytes, limits: ImageLimits, *, min_side: int | None = None) -> 
     # ValueError, struct.error, zlib.error, OverflowError, RecursionError and more.
     except Exception as error:
         raise ImageError(_damage(error)) from error
-
-
-def min_side_for(size: int, fit: Fit) -> int:
-    """The ``min_side`` for `decode` that costs `fit_square` no quality.
-
-    It leaves at least the last halving to `fit_square`: scaling a JPEG by its blocks all the way
-    differs from the bicubic kernel by 1 grey level of 255 on average, this way by 0.1.
-
-    Args:
-        size: Pixels a side of the square.
-        fit: As for `fit_square`.
-    """
-    return 2 * (round(size / _CROP_SHARE) if fit == "crop" else size)
-
-
-def fit_square(image: Image.Image, size: int, fit: Fit) -> UInt8:
-    """Makes an image square, with bicubic interpolation that averages when it shrinks.
-
-    Args:
-        image: Of mode RGB.
-        size: Pixels a side of the result.
-        fit: ``pad`` scales the long side to ``size`` and centres it on grey 127; ``squeeze``
-            ignores the proportions; ``crop`` scales the short side to ``size / 0.875`` and keeps
-            the centre.
-
-    Returns:
-        Array of shape (size, size, 3) and type uint8.
-    """
-    if fit == "squeeze":
-        return np.array(image.resize((size, size), _KERNEL))
-    width, height = image.size
-    if fit == "crop":
-        # Only the centre is computed: the whole of a 1 x 10000 image would be 4 gigapixels.
-        side = min(width, height) * size / round(size / _CROP_SHARE)
-        left, top = (width - side) / 2, (height - side) / 2
-        box = (left, top, left + side, top + side)
-        return np.array(image.resize((size, size), _KERNEL, box=box))
-    scale = size / max(width, height)
-    inner = (max(1, round(width * scale)), max(1, round(height * scale)))
-    square = Image.new("RGB", (size, size), _PAD_COLOUR)
-    square.paste(image.resize(inner, _KERNEL), ((size - inner[0]) // 2, (size - inner[1]) // 2))
-    return np.array(square)
-
-
-def perceptual_hash(image: Image.Image) -> int:
-    """The 64-bit pHash: near-duplicates differ in few bits.
-
-    Returns:
-        An integer in [0, 2**64); the first bit of the hash, row by row, is the highest.
-    """
-    import imagehash  # brings scipy, which most commands don't need
-
-    bits = np.packbits(imagehash.phash(image).hash.flatten())
-    return int.from_bytes(bits.tobytes(), "big")
 
 
 def _open(data: bytes) -> ImageFile.ImageFile:
@@ -259,7 +203,7 @@ def _decode(image: ImageFile.ImageFile, limits: ImageLimits, min_side: int | Non
     if frames > 1 and image.format in _ANIMATED:
         _seek(image, frames, limits)
     width, height = image.size
-    _mend_transparency(image)
+    mend_transparency(image)
     # Does nothing but for JPEG.
     scaled = min_side is not None and image.draft(None, (min_side, min_side)) is not None
     image.load()
@@ -269,7 +213,7 @@ def _decode(image: ImageFile.ImageFile, limits: ImageLimits, min_side: int | Non
         _check_pixels(image, limits)
     orientation = _orientation(image)
     format_name = (image.format or "").lower()
-    upright = _to_rgb(image)
+    upright = to_rgb(image)
     if orientation in _UPRIGHT:
         upright = upright.transpose(_UPRIGHT[orientation])
         if orientation >= 5:
@@ -305,63 +249,6 @@ def _orientation(image: Image.Image) -> int:
     with suppress(Exception):
         return int(image.getexif().get(_ORIENTATION, 1))
     return 1
-
-
-def _mend_transparency(image: ImageFile.ImageFile) -> None:
-    """Scales the transparent colour of a PNG as its pixels will be; Pillow leaves it as stored."""
-    transparent = image.info.get("transparency")
-    rawmode = image.tile[0].args if image.format == "PNG" and image.tile else None
-    if rawmode in ("L;2", "L;4") and isinstance(transparent, int):
-        image.info["transparency"] = transparent * (85 if rawmode == "L;2" else 17)
-    elif rawmode == "RGB;16B" and isinstance(transparent, tuple):
-        image.info["transparency"] = tuple(value >> 8 for value in transparent)
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    transparency = image.info.get("transparency")
-    if image.mode.startswith("I") or image.mode == "F":
-        grey = _wide_grey(np.asarray(image))
-        if isinstance(transparency, int):
-            grey[np.asarray(image) == transparency] = 255
-        return Image.fromarray(grey).convert("RGB")
-    if not image.has_transparency_data:
-        return image if image.mode == "RGB" else image.convert("RGB")
-    if image.mode in ("La", "RGBa"):  # premultiplied
-        image = image.convert("LA" if image.mode == "La" else "RGBA")
-    rgba = image if image.mode == "RGBA" else image.convert("RGBA")
-    white = Image.new("RGB", rgba.size, (255, 255, 255))
-    white.paste(rgba, mask=rgba)
-    return white
-
-
-def _wide_grey(samples: npt.NDArray[Any]) -> UInt8:
-    """Scales grey of more than 8 bits to 0..255.
-
-    Files rarely say which range they use, so it's read off the samples. Integers from 0 up are
-    taken as 8, 12 or 16 bits, whichever is the first to hold the largest, and lose their lower
-    bits: 65535 and, in a 12-bit scan, 4095 are white. Floating point within 0..1 or 0..255 is
-    taken at its word. All else, negative numbers among it, is stretched from its least to its
-    greatest. NaN is black.
-
-    Args:
-        samples: Shape (height, width), integers or floating point.
-
-    Returns:
-        The same shape, uint8.
-    """
-    finite = samples[np.isfinite(samples)] if samples.dtype.kind == "f" else samples
-    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
-    if samples.dtype.kind in "iu" and low >= 0 and high <= 65535:
-        bits = next(bits for bits in (8, 12, 16) if high < 1 << bits)
-        grey: UInt8 = np.right_shift(samples, bits - 8).astype(np.uint8)
-        return grey
-    values: npt.NDArray[np.float64] = samples.astype(np.float64)
-    if low < 0 or high > 255:
-        values = (values - low) * (255 / (high - low) if high > low else 0)
-    elif high <= 1:
-        values *= 255
-    np.nan_to_num(values, copy=False, nan=0, posinf=255, neginf=0)
-    return values.round().clip(0, 255).astype(np.uint8)
 
 
 def _damage(error: Exception) -> str:

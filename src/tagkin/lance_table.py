@@ -19,8 +19,8 @@ from tagkin.errors import LibraryError
 os.environ.setdefault("LANCE_LOG", "error")
 
 #: Old versions are kept this long, for readers that opened the table before.
-_KEEP_VERSIONS = timedelta(hours=1)
-_COMPACT_AFTER = 50
+_KEEP_VERSIONS = timedelta(minutes=10)
+_TIDY_EVERY = 50  # versions
 
 
 class LanceTable:
@@ -32,7 +32,8 @@ class LanceTable:
 
     def exists(self) -> bool:
         """Returns whether anything has been written."""
-        return (self.path / "_versions").is_dir() and any((self.path / "_versions").iterdir())
+        # A process killed in its first write may leave a temporary file there.
+        return any((self.path / "_versions").glob("*.manifest"))
 
     def count(self) -> int:
         """Returns the number of rows."""
@@ -49,11 +50,13 @@ class LanceTable:
 
     def batches(self, columns: Sequence[str], rows: int = 16384) -> Iterator[pa.RecordBatch]:
         """Yields the rows in batches, so that a large table needs little memory."""
-        if self.exists():
-            yield from self._run(
-                "read",
-                lambda: self._open().to_batches(columns=list(columns), batch_size=rows),
-            )
+        if not self.exists():
+            return
+        batches = self._run(
+            "read", lambda: iter(self._open().to_batches(columns=list(columns), batch_size=rows))
+        )
+        while (batch := self._run("read", lambda: next(batches, None))) is not None:
+            yield batch
 
     def append(self, rows: pa.Table) -> None:
         """Adds rows at the end, all or none."""
@@ -90,14 +93,19 @@ class LanceTable:
         )
 
     def tidy(self) -> None:
-        """Joins small files and drops old versions, if there are many."""
-        if not self.exists():
-            return
+        """Joins small files and drops old versions, at every 50th version.
+
+        Not more often: old files stay on the disk for as long as old versions are kept, and each
+        time that files are joined adds a copy of the table to them.
+        """
+        if self.exists():
+            self._run("tidy", self._tidy)
+
+    def _tidy(self) -> None:
         table = self._open()
-        if len(table.versions()) < _COMPACT_AFTER:
-            return
-        self._run("tidy", lambda: table.optimize.compact_files())
-        self._run("tidy", lambda: self._open().cleanup_old_versions(older_than=_KEEP_VERSIONS))
+        if table.version % _TIDY_EVERY == 0:
+            table.optimize.compact_files()
+            self._open().cleanup_old_versions(older_than=_KEEP_VERSIONS)
 
     def _write(self, rows: pa.Table, mode: str) -> None:
         import lance
@@ -115,8 +123,11 @@ class LanceTable:
             return action()
         except (OSError, ValueError, RuntimeError, pa.ArrowException) as error:
             reason = str(error).splitlines()[0][:300] if str(error) else type(error).__name__
-            raise LibraryError(
-                f"can't {what} {self.path}: {reason}. Nothing that was stored before is lost; "
-                "check the free space and the permissions of that folder, then run the command "
-                "again"
-            ) from error
+            advice = (
+                "check the permissions of that folder, and if they are right, restore it from a "
+                "copy or delete it and run the command that made it again"
+                if what == "read"
+                else "nothing that was stored before is lost; check the free space and the "
+                "permissions of that folder, then run the command again"
+            )
+            raise LibraryError(f"can't {what} {self.path}: {reason}; {advice}") from error

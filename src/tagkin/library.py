@@ -170,6 +170,8 @@ class Library:
             content = json.loads(state_file.read_text("utf-8"))
             version = content.pop("schema_version")
             known = LibraryState(**content) if version == SCHEMA_VERSION else None
+            if known and not isinstance(known.remembered, dict):
+                raise TypeError("'remembered' is no object")
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise LibraryError(
                 f"{state_file} is damaged ({error}): delete that one file and run "
@@ -194,15 +196,15 @@ class Library:
             return cls.open(path)
         if path.exists() and not path.is_dir():
             raise LibraryError(f"{path} is a file: name a folder for the library")
-        # A killed first run or a deleted library.json leaves only our own folders.
-        strangers = [] if not path.exists() else [p for p in path.iterdir() if not _is_ours(p)]
-        if strangers:
-            raise LibraryError(
-                f"{path} is not a Tagkin library and is not empty (it holds "
-                f"{strangers[0].name!r}): name a new folder with --library"
-            )
         library = cls(path, LibraryState())
         try:
+            # A killed first run or a deleted library.json leaves only our own folders.
+            strangers = [p for p in path.iterdir() if not _is_ours(p)] if path.exists() else []
+            if strangers:
+                raise LibraryError(
+                    f"{path} is not a Tagkin library and is not empty (it holds "
+                    f"{strangers[0].name!r}): name a new folder with --library"
+                )
             path.mkdir(parents=True, exist_ok=True)
             library._write_state(library.state)
         except OSError as error:
@@ -220,6 +222,7 @@ class Library:
         """Adds images, and replaces those with the same id, in one step."""
         if rows:
             self._images.upsert(pa.Table.from_pylist([_from_image(r) for r in rows], _IMAGES), "id")
+            self._images.tidy()
 
     # Problems ----------------------------------------------------------------------------
 
@@ -233,11 +236,13 @@ class Library:
         """Replaces the list of problems in one step."""
         rows = [{"path": os.fsencode(p.path), "reason": p.reason} for p in problems]
         self._problems.replace(pa.Table.from_pylist(rows, _PROBLEMS))
+        self._problems.tidy()
 
     def add_problems(self, problems: Iterable[Problem]) -> None:
-        """Adds problems; a new reason for the same path replaces the old one."""
-        found = {problem.path: problem for problem in [*self.problems(), *problems]}
-        self.replace_problems(found.values())
+        """Adds problems; new reasons for the same path replace the old ones."""
+        new = list(dict.fromkeys(problems))
+        paths = {problem.path for problem in new}
+        self.replace_problems([*(p for p in self.problems() if p.path not in paths), *new])
 
     # Vectors -----------------------------------------------------------------------------
 
@@ -257,9 +262,10 @@ class Library:
             vectors: float32 of shape (images, dimension), finite.
         """
         schema = _vector_schema(vectors.shape[1])
-        flat = pa.array(vectors.astype(np.float16).ravel(), pa.float16())
+        first = sorted(np.unique(np.array(ids, np.str_), return_index=True)[1])
+        flat = pa.array(vectors[first].astype(np.float16).ravel(), pa.float16())
         columns = [
-            pa.array(ids, pa.string()),
+            pa.array([ids[place] for place in first], pa.string()),
             pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1]),
         ]
         table = LanceTable(self._vector_path(fingerprint), schema)

@@ -1,5 +1,6 @@
 """Groups of images that look nearly the same, by their perceptual hashes."""
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,7 @@ def group_by_hash(hashes: NDArray[np.uint64], distance: int) -> NDArray[np.int64
 
 def _slices(count: int) -> list[tuple[int, int]]:
     bounds = [round(i * _HASH_BITS / count) for i in range(count + 1)]
-    return list(zip(bounds[:-1], bounds[1:], strict=True))
+    return list(pairwise(bounds))
 
 
 def _close_pairs(

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from tagkin import images, near_duplicates
+from tagkin import fitting, images, near_duplicates
 from tagkin.errors import ImageError
 from tagkin.library import ImageFile, ImageRow, Library, Problem
 from tagkin.parallel import map_ahead
@@ -37,7 +37,7 @@ class PrepareReport:
 
     Attributes:
         files: Files that the source named and that hold a good image.
-        images: Distinct images in the library.
+        images: Distinct images in the library that have a file.
         new_images: Images that the library did not have before.
         unchanged_files: Files that were not read again.
         duplicate_files: Files with the same bytes as another.
@@ -88,7 +88,7 @@ class _Run:
     known_files: dict[Path, tuple[str, ImageFile]]
     unsaved: set[str] = field(default_factory=set)
     seen: dict[Path, str] = field(default_factory=dict)
-    problems: dict[Path, Problem] = field(default_factory=dict)
+    problems: dict[Problem, None] = field(default_factory=dict)  # one table may have several
     unchanged: int = 0
 
 
@@ -120,8 +120,7 @@ def prepare(
     rows = _group_and_split(list(run.rows.values()), rules, settings)
     changed = [row for row in rows if row.id in run.unsaved or row != run.rows[row.id]]
     library.upsert_images(changed)
-    old_problems = [p for p in library.problems() if p.path not in run.seen]
-    library.replace_problems({p.path: p for p in [*old_problems, *run.problems.values()]}.values())
+    library.replace_problems([*_still_open(library.problems(), run), *run.problems])
     library.update_state(prepared=True)
     return _report(rows, {row.id for row in stored}, run, rules, settings)
 
@@ -145,25 +144,33 @@ def _check_files(
 ) -> None:
     limits = images.ImageLimits.from_settings(settings)
     last_store, since_store = time.monotonic(), 0
-    done = 0
 
     def check(item: ImageRecord | SourceProblem) -> _Checked | _Unchanged | Problem:
         return _check(item, run.known_files, limits)
 
-    for record, outcome in map_ahead(check, source, settings.decode_threads):
-        done += 1
+    total = _count(source, progress)
+    outcomes = map_ahead(check, source, settings.decode_threads)
+    for done, (record, outcome) in enumerate(outcomes, 1):
         if isinstance(outcome, Problem):
-            run.problems[outcome.path] = outcome
+            run.problems[outcome] = None
         elif isinstance(record, ImageRecord):
             _merge(run, record, outcome)
             since_store += 1
-        progress("checking images", done, 0)
+        progress("checking images", done, total)
         if since_store >= _STORE_AFTER_FILES or (
             since_store and time.monotonic() - last_store > _STORE_AFTER_SECONDS
         ):
             library.upsert_images([run.rows[image] for image in run.unsaved])
             run.unsaved.clear()
             last_store, since_store = time.monotonic(), 0
+
+
+def _count(source: Source, progress: Progress) -> int:
+    """Goes through the source once without opening an image, so that time left can be told."""
+    total = 0
+    for total, _ in enumerate(source, 1):
+        progress("counting files", total, 0)
+    return total
 
 
 @dataclass(frozen=True)
@@ -200,7 +207,7 @@ def _check(
             height=decoded.height,
             format=decoded.format,
             frames=decoded.frames,
-            phash=images.perceptual_hash(decoded.image),
+            phash=fitting.perceptual_hash(decoded.image),
         )
         return _Checked(row, ImageFile(item.path, item.tags, len(data), stat.st_mtime_ns))
     except ImageError as error:
@@ -226,6 +233,17 @@ def _merge(run: _Run, record: ImageRecord, outcome: _Checked | _Unchanged) -> No
         _set_files(run, known[0], [f for f in run.rows[known[0]].files if f.path != record.path])
     others = [f for f in run.rows[image].files if f.path != record.path]
     _set_files(run, image, [*others, file])
+
+
+def _still_open(old_problems: list[Problem], run: _Run) -> list[Problem]:
+    """Returns the earlier problems that this run can say nothing about.
+
+    Those are in folders of other sources. In the folders of this one, the table and the tag files
+    among them, all that is still wrong has been found again.
+    """
+    folders = {path.parent for path in (*run.seen, *(p.path for p in run.problems))}
+    visited = folders | {above for folder in folders for above in folder.parents}
+    return [p for p in old_problems if p.path.parent not in visited]
 
 
 def _set_files(run: _Run, image: str, files: list[ImageFile]) -> None:
@@ -269,6 +287,7 @@ def split_fractions(settings: Settings) -> dict[Split, float]:
 def _report(
     rows: list[ImageRow], old_ids: set[str], run: _Run, rules: TagRules, settings: Settings
 ) -> PrepareReport:
+    rows = [row for row in rows if row.files]  # the others were edited since
     group_sizes: dict[str | None, int] = {}
     for row in rows:
         group_sizes[row.group] = group_sizes.get(row.group, 0) + 1
@@ -282,5 +301,5 @@ def _report(
         near_duplicate_groups=sum(size > 1 for size in group_sizes.values()),
         splits={split: sum(row.split == split for row in rows) for split in SPLITS},
         vocabulary=vocabulary_of(rows, rules, settings),
-        problems=tuple(sorted(run.problems.values(), key=lambda p: p.path)),
+        problems=tuple(sorted(run.problems, key=lambda p: p.path)),
     )

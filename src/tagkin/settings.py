@@ -32,6 +32,11 @@ Fit = Literal["pad", "squeeze", "crop"]
 Precision = Literal["auto", "f32", "bf16"]
 
 
+def user_cache() -> Path:
+    """Returns Tagkin's folder among the user's caches."""
+    return user_cache_path("tagkin")
+
+
 class Settings(BaseSettings):
     """The settings of one command; each field's description is its documentation."""
 
@@ -45,7 +50,7 @@ class Settings(BaseSettings):
 
     library: Path = Field(Path("tagkin-library"), description="folder of the library")
     cache_dir: Path = Field(
-        default_factory=lambda: user_cache_path("tagkin"),
+        default_factory=user_cache,
         description="folder for exported backbones; can be deleted at any time",
     )
 
@@ -58,8 +63,11 @@ class Settings(BaseSettings):
     )
     fit: Fit = Field("pad", description="how an image is made square: pad, squeeze or crop")
     precision: Precision = Field("auto", description="arithmetic of the backbone")
-    batch_size: int = Field(
-        256, ge=1, le=65536, description="images in a step of the optimizer when training a head"
+    batch_size: int | None = Field(
+        None,
+        ge=1,
+        le=65536,
+        description="images in a step of the optimizer; from the number of images if not set",
     )
     decode_threads: int | None = Field(
         None, ge=1, le=256, description="threads that decode images; from the processor if not set"
@@ -79,7 +87,7 @@ class Settings(BaseSettings):
         (), description="tags left out of the vocabulary whatever their count"
     )
 
-    seed: int = Field(0, ge=0, description="seed of the split and of training")
+    seed: int = Field(0, ge=0, lt=2**32, description="seed of the split and of training")
     validation_fraction: float = Field(0.15, gt=0, lt=0.5, description="share for validation")
     test_fraction: float = Field(0.15, ge=0, lt=0.5, description="share for the final test")
     duplicate_distance: int = Field(
@@ -91,7 +99,9 @@ class Settings(BaseSettings):
 
     max_epochs: int = Field(100, ge=1, description="most epochs of phase 1")
     patience: int = Field(10, ge=1, description="epochs without a better validation mAP")
-    learning_rate: float = Field(1e-3, gt=0, description="learning rate of phase 1 (Adam)")
+    learning_rate: float = Field(
+        1e-3, gt=0, allow_inf_nan=False, description="learning rate of phase 1 (Adam)"
+    )
     dropout: float = Field(0.3, ge=0, lt=1, description="dropout before the head")
 
     max_image_pixels: int = Field(
@@ -175,5 +185,5 @@ def _explain(error: ValidationError) -> str:
 def _unknown_name(name: str, what: str) -> str:
     plain = name.lower().removeprefix(ENV_PREFIX.lower())
     close = difflib.get_close_matches(plain, valid_names(), 1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
-    return f"{what} is unknown{hint} Valid names: {', '.join(sorted(valid_names()))}"
+    hint = f"; did you mean {close[0]!r}" if close else ""
+    return f"{what} is unknown{hint}. Valid names: {', '.join(sorted(valid_names()))}"

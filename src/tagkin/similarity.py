@@ -151,9 +151,9 @@ class SimilarityIndex:
         self, vector: NDArray[np.float32], limit: int, exclude: frozenset[str]
     ) -> tuple[SimilarImage, ...]:
         unit = (vector / max(float(np.linalg.norm(vector)), 1e-12)).astype(np.float32)
-        scores = self._map_blocks(lambda block: block @ unit) / self._norms
+        scores = (self._map_blocks(lambda block: block @ unit) / self._norms).clip(-1, 1)
         wanted = min(len(scores), limit + len(exclude))
-        best = np.argpartition(-scores, wanted - 1)[:wanted]
+        best = np.flatnonzero(scores >= np.partition(scores, -wanted)[-wanted])
         # By id where scores are equal, so that an answer never depends on the order of storage.
         ranked = sorted(best.tolist(), key=lambda i: (-scores[i], self.rows[i].id))
         return tuple(

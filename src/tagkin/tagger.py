@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 import tempfile
+import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -32,6 +33,9 @@ from tagkin.parallel import map_ahead
 from tagkin.settings import Settings
 
 FORMAT_VERSION = 1
+
+# What reading a damaged file can raise.
+_DAMAGE = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, BackboneError)
 
 
 @dataclass(frozen=True)
@@ -146,6 +150,8 @@ class Tagger:
                     f"the tagger {folder} has format {content['format_version']}, and this Tagkin "
                     f"reads format {FORMAT_VERSION}: install a newer Tagkin or train again"
                 )
+            for suffix in (".xml", ".bin"):
+                (folder / f"backbone{suffix}").stat()
             with np.load(folder / "head.npz", allow_pickle=False) as arrays:
                 kernel = arrays["kernel"].astype(np.float32)
                 head = Head(kernel, arrays["bias"].astype(np.float32))
@@ -163,7 +169,7 @@ class Tagger:
                 f"there is no complete tagger in {folder} ({Path(error.filename).name} is missing)"
                 ": make one with 'tagkin train'"
             ) from error
-        except (OSError, ValueError, KeyError, TypeError, EOFError, BackboneError) as error:
+        except _DAMAGE as error:
             raise TaggerError(
                 f"the tagger in {folder} is damaged ({error}): make a new one with 'tagkin train'"
             ) from error
@@ -172,7 +178,8 @@ class Tagger:
 
     def _check_shapes(self, folder: Path) -> None:
         shape = (self.config.dimension, len(self.tags))
-        if self.head.kernel.shape != shape or self.thresholds.shape != shape[1:]:
+        vectors = {self.head.bias.shape, self.thresholds.shape}
+        if self.head.kernel.shape != shape or vectors != {shape[1:]}:
             raise TaggerError(
                 f"the tagger in {folder} is damaged (its head has shape {self.head.kernel.shape}, "
                 f"its vocabulary needs {shape}): make a new one with 'tagkin train'"
@@ -180,8 +187,18 @@ class Tagger:
 
     @cached_property
     def backbone(self) -> Runtime:
-        """The loaded backbone."""
-        return Runtime(self.graph, self.config.precision)
+        """The loaded backbone.
+
+        Raises:
+            TaggerError: The exported graph is damaged.
+        """
+        try:
+            return Runtime(self.graph, self.config.precision)
+        except BackboneError as error:
+            raise TaggerError(
+                f"the tagger in {self.graph.parent} is damaged ({error}): make a new one with "
+                "'tagkin train'"
+            ) from error
 
     def predict(
         self, paths: Iterable[Path], settings: Settings, *, top: int | None = None

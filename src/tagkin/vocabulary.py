@@ -37,12 +37,16 @@ class TagRules:
 
     def fold(self, raw: str) -> str:
         """Returns a raw tag in its folded form, before any renaming."""
-        form: Any = self.unicode_form
-        tag = raw if form == "none" else unicodedata.normalize(form, raw)
+        tag = self._normalise(raw)
         if self.fold_case:
             # lower(), not casefold(): owners read these names, and casefold turns ß into ss.
-            tag = tag.lower()
+            # Some letters have one code point with their accent in lower case only.
+            tag = self._normalise(tag.lower())
         return " ".join(tag.split())
+
+    def _normalise(self, tag: str) -> str:
+        form: Any = self.unicode_form
+        return tag if form == "none" else unicodedata.normalize(form, tag)
 
     def resolve(self, raw: str) -> str:
         """Returns the tag that a raw tag stands for; empty if nothing is left of it."""

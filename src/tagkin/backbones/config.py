@@ -45,8 +45,9 @@ class BackboneConfig:
     @property
     def fingerprint(self) -> str:
         """Names these vectors; equal fingerprints mean vectors that can be compared."""
+        random = "random-" if self.weights == "random" else ""
         return (
-            f"{self.architecture}-{self.image_size}-{self.fit}-{self.precision}-"
+            f"{self.architecture}-{random}{self.image_size}-{self.fit}-{self.precision}-"
             f"{self._digest(self.fit, self.precision)}"
         )
 

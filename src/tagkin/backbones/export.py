@@ -18,12 +18,7 @@ _CHECK_IMAGES = 4
 
 
 def export_graph(config: BackboneConfig, folder: Path) -> None:
-    """Writes ``model.xml`` and ``model.bin`` of a backbone into a folder.
-
-    The graph is cut down to the embedding (Keras's export of EfficientNetV2 carries 204 outputs,
-    each of which OpenVINO would keep in memory), gets a fixed input shape of one uint8 image, and
-    is compared with the Keras model. Weights are stored in half precision if the vectors stay the
-    same to a cosine of 0.99999, else in single precision.
+    """Writes ``model.xml`` and ``model.bin`` of a backbone into a folder; see `export_model`.
 
     Args:
         config: Which backbone; its fit and precision don't matter here.
@@ -33,16 +28,34 @@ def export_graph(config: BackboneConfig, folder: Path) -> None:
         WeightsError: The weights are not to be had or don't fit.
         BackboneError: The exported graph doesn't compute what the Keras model does.
     """
+    export_model(build_model(config), folder)
+
+
+def export_model(model: Any, folder: Path) -> None:
+    """Writes ``model.xml`` and ``model.bin`` of a Keras model into a folder.
+
+    The graph is cut down to the model's output (Keras's export of EfficientNetV2 carries 204
+    outputs, each of which OpenVINO would keep in memory), gets a fixed input shape of one uint8
+    image, and is compared with the Keras model. Weights are stored in half precision if the
+    vectors stay the same to a cosine of 0.99999, else in single precision.
+
+    Args:
+        model: A ``keras.Model`` from RGB ``(batch, size, size, 3)`` to ``(batch, dimension)``.
+        folder: An existing folder.
+
+    Raises:
+        BackboneError: The exported graph doesn't compute what the Keras model does.
+    """
     ov = import_openvino()
-    model = build_model(config)
+    size = int(model.input_shape[1])
     exported = folder / "keras.xml"
     model.export(str(exported), format="openvino", verbose=False)
     graph = ov.Core().read_model(exported)
     embedding = graph.outputs[0].get_node()
-    graph = ov.Model([embedding], graph.get_parameters(), config.architecture)
-    graph = _accept_uint8(ov, graph, config.image_size)
+    graph = ov.Model([embedding], graph.get_parameters(), model.name)
+    graph = _accept_uint8(ov, graph, size)
 
-    images = _check_images(config.image_size)
+    images = _check_images(size)
     expected = np.asarray(model.predict(images.astype(np.float32), batch_size=1, verbose=0))
     single, half = folder / "single.xml", folder / "half.xml"
     ov.save_model(graph, single, compress_to_fp16=False)
@@ -50,7 +63,7 @@ def export_graph(config: BackboneConfig, folder: Path) -> None:
     vectors = _run(single, images)
     if not np.isfinite(expected).all() or _cosine(vectors, expected) < _MIN_COSINE_EXPORT:
         raise BackboneError(
-            f"the exported graph of {config.architecture} doesn't compute what Keras does (lowest "
+            f"the exported graph of {model.name} doesn't compute what Keras does (lowest "
             f"cosine {_cosine(vectors, expected):.5f}): please report this with the versions of "
             "keras and openvino"
         )

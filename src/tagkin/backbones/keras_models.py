@@ -1,25 +1,50 @@
 """Builds the backbones of the catalogue in Keras: 0..255 RGB in, one vector per image out."""
 
+import contextlib
 import os
+import sys
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from tagkin.backbones.catalogue import OFFLINE_BACKBONE, get_spec
 from tagkin.backbones.config import RANDOM_SEED, BackboneConfig
 from tagkin.backbones.lite0 import build_lite0, load_packaged_weights
+from tagkin.backbones.runtime import silence_telemetry
 from tagkin.errors import WeightsError
 
 _DOWNLOAD = "imagenet"
 
 
+@cache
 def import_keras() -> Any:
     """Imports Keras on the TensorFlow backend, without TensorFlow's start-up messages."""
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("GLOG_minloglevel", "3")
-    import keras
+    silence_telemetry()  # Keras imports OpenVINO when it exports
+    with _without_stderr():
+        import keras
 
+        keras.ops.zeros(())  # the first operation has more to say
     return keras
+
+
+@contextlib.contextmanager
+def _without_stderr() -> Iterator[None]:
+    """Sends what native code writes to stderr to nowhere.
+
+    TensorFlow announces its processor options before its own log level is in force.
+    """
+    sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 - a device, not a path
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def build_model(config: BackboneConfig) -> Any:

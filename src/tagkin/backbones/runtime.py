@@ -65,6 +65,7 @@ class Runtime:
         self._ov = ov
         self._requests = int(self._compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
         self._input_shape = tuple(self._compiled.input(0).shape)[1:]
+        self._dimension = int(self._compiled.output(0).shape[1])
 
     def embed_stream(
         self, images: Iterable[tuple[Key, NDArray[np.uint8]]]
@@ -110,5 +111,7 @@ class Runtime:
         Returns:
             float32 of shape (images, dimension).
         """
-        vectors = dict(self.embed_stream(enumerate(images)))
-        return np.stack([vectors[i] for i in range(len(images))])
+        vectors = np.empty((len(images), self._dimension), np.float32)
+        for place, vector in self.embed_stream(enumerate(images)):
+            vectors[place] = vector
+        return vectors

@@ -57,7 +57,9 @@ class _Tensor:
             (size - 1) * stride for size, stride in zip(self.shape, self.strides, strict=True)
         )
         # as_strided does not check bounds: a damaged file must not read foreign memory.
-        if math.prod(self.shape) and last >= data.size:
+        # Nor may it blow a few numbers up to more than the memory holds, with strides of 0.
+        count = math.prod(self.shape)
+        if count and (last >= data.size or count > data.size):
             raise WeightsError("the checkpoint holds a tensor that reaches beyond its numbers")
         view = np.lib.stride_tricks.as_strided(
             data[self.offset :],

@@ -12,9 +12,13 @@ if TYPE_CHECKING:
     from tagkin.cli.session import Output
     from tagkin.library import ImageRow, Library
     from tagkin.settings import Settings
+    from tagkin.similarity import SimilarResult
+    from tagkin.tagger import Prediction
 
 NAME = "demo"
 
+# What upload software left on every seventh image of the demo collection; it means nothing.
+_JUNK_TAGS = ("hash",)
 _PREDICTED, _QUERIES, _NEIGHBOURS = 10, 3, 5
 
 
@@ -49,6 +53,7 @@ def command(
             "model_architecture": OFFLINE_BACKBONE,
             "weights": "imagenet",
             "precision": "f32",
+            "exclude_tags": _JUNK_TAGS,
         }
     )
     opened = Library.create_or_open(library)
@@ -56,6 +61,7 @@ def command(
     with ProgressBars(output.notes) as progress:
         output.note("1/5 prepare: checking images, grouping near-duplicates, counting tags")
         prepared = prepare(opened, open_source(demo_collection()), settings, progress=progress)
+        opened.update_state(remembered={"exclude_tags": _JUNK_TAGS})
         output.note("2/5 embed: one vector per image")
         embedded = embed(opened, config, settings, progress=progress)
         output.note("3/5 train: a tagger in the collection's own words")
@@ -106,7 +112,7 @@ def _unseen_images(library: "Library") -> list["ImageRow"]:
 
 def _similar(
     library: "Library", config: "BackboneConfig", settings: "Settings", rows: list["ImageRow"]
-) -> list:
+) -> list["SimilarResult"]:
     from tagkin.similarity import SimilarityIndex
     from tagkin.vocabulary import TagRules
 
@@ -120,7 +126,7 @@ def _print_predictions(
     library: "Library",
     settings: "Settings",
     rows: list["ImageRow"],
-    predicted: list,
+    predicted: list["Prediction"],
 ) -> None:
     from rich.markup import escape
 
@@ -141,7 +147,7 @@ def _print_predictions(
     output.print(shown)
 
 
-def _print_neighbours(output: "Output", results: list) -> None:
+def _print_neighbours(output: "Output", results: list["SimilarResult"]) -> None:
     from rich.markup import escape
 
     from tagkin.cli.session import table

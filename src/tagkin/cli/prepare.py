@@ -65,6 +65,7 @@ def command(
     """Read images and tags into a library: check, group near-duplicates, split, count tags."""
     from tagkin.cli.progress import ProgressBars
     from tagkin.cli.session import REMEMBERED_OPTIONS, Output, Session
+    from tagkin.errors import SourceError
     from tagkin.library import Library
     from tagkin.preparing import prepare
     from tagkin.sources import open_source
@@ -82,6 +83,11 @@ def command(
     target = Library.create_or_open(session.settings.library)
     with ProgressBars(output.notes) as progress:
         report = prepare(target, opened, session.settings, progress=progress)
+    if not report.images and not report.problems:
+        raise SourceError(
+            f"no image was found in {source}: name the folder that holds them, or a table whose "
+            "'file' column does"
+        )
     said = {name: getattr(session.settings, name) for name in REMEMBERED_OPTIONS}
     target.update_state(remembered={k: v for k, v in said.items() if k in session.options})
     if json:

@@ -26,7 +26,9 @@ class Output:
 
     def __init__(self, as_json: bool) -> None:
         self.as_json = as_json
-        self.results = Console(highlight=False, soft_wrap=True)
+        # Where no terminal says how wide it is, tables get a width that files and pipes can take.
+        width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 120
+        self.results = Console(highlight=False, soft_wrap=True, width=width)
         self.notes = Console(stderr=True, highlight=False, soft_wrap=True)
 
     def json(self, value: Any) -> None:

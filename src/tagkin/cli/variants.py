@@ -19,18 +19,25 @@ def command(
     method: Annotated[
         str,
         typer.Option(
-            metavar="evidence|dbscan|jarowinkler",
-            help="evidence weighs spelling, pictures and company; the others are baselines.",
+            metavar="NAME",
+            help="evidence weighs spelling, pictures and company; dbscan and jarowinkler are "
+            "baselines to compare with.",
         ),
     ] = "evidence",
     min_images: Annotated[
         int, typer.Option(min=1, metavar="N", help="Look at tags on at least N images.")
     ] = 3,
     eps: Annotated[
-        float, typer.Option(min=0.0, help="dbscan: greatest cosine distance of neighbours.")
+        float,
+        typer.Option(
+            min=0.0, metavar="DISTANCE", help="dbscan: greatest cosine distance of neighbours."
+        ),
     ] = 0.3,
     min_samples: Annotated[
-        int, typer.Option(min=1, help="dbscan: neighbours that make a core, itself included.")
+        int,
+        typer.Option(
+            min=1, metavar="N", help="dbscan: neighbours that make a core, itself included."
+        ),
     ] = 2,
     json: JsonOption = False,
 ) -> None:

@@ -51,7 +51,8 @@ def fit_head(
     keras.utils.set_random_seed(settings.seed)
     mean = vectors.mean(axis=0, dtype=np.float64).astype(np.float32)
     deviation = vectors.std(axis=0, dtype=np.float64).astype(np.float32)
-    deviation[deviation < 1e-6] = 1.0  # a dead feature must stay at 0, not become noise
+    dead = deviation < 1e-6
+    deviation[dead] = 1.0
     frequency = np.asarray(labels.mean(axis=0), np.float64).ravel().clip(1e-5, 1 - 1e-5)
     prior = np.log(frequency / (1 - frequency)).astype(np.float32)
 
@@ -65,6 +66,7 @@ def fit_head(
     def current() -> Head:
         kernel, bias = (np.asarray(w, np.float32) for w in dense.get_weights())
         scaled = kernel / deviation[:, None]
+        scaled[dead] = 0  # never trained: their random start would be noise in other images
         return Head(scaled, bias - mean @ scaled)
 
     history: list[float] = []
@@ -102,18 +104,20 @@ def _batches(
 ) -> Any:
     """Shuffled batches; labels become dense one batch at a time, so that many tags fit."""
     rng = np.random.default_rng(settings.seed)
+    # Small collections need enough steps in an epoch, large ones few enough to be quick: 32 was
+    # best for some 400 images, 256 for some 3,000.
+    batch_size = settings.batch_size or min(256, max(32, vectors.shape[0] // 16))
 
-    class Batches(keras.utils.PyDataset):  # type: ignore[misc, name-defined]
+    class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             self.order = rng.permutation(vectors.shape[0])
 
         def __len__(self) -> int:
-            return -(-len(self.order) // settings.batch_size)
+            return -(-len(self.order) // batch_size)
 
         def __getitem__(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-            start = index * settings.batch_size
-            some = self.order[start : start + settings.batch_size]
+            some = self.order[index * batch_size : (index + 1) * batch_size]
             x = (vectors[some].astype(np.float32) - mean) / deviation
             return x, labels[some].toarray().astype(np.float32)
 

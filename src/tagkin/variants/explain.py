@@ -38,7 +38,8 @@ def explain(pair: TagPair) -> str:
         share = f"{evidence['shared']} of the {evidence['count_b']} images"
         parts.append(f"{share} of '{pair.b}' carry '{pair.a}'")
     elif evidence.get("shared"):
-        parts.append(f"together on {evidence['shared']} images")
+        images = "image" if evidence["shared"] == 1 else "images"
+        parts.append(f"together on {evidence['shared']} {images}")
     if evidence.get("images") == "too few apart":
         parts.append("too few images apart to compare")
     if evidence.get("vectors") == "none":

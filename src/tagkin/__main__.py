@@ -1,0 +1,6 @@
+"""``python -m tagkin``."""
+
+from tagkin.cli.main import run
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,104 @@
+"""Decisions are replayed: what is in force is what the owner said last."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tagkin.decisions import Decision, DecisionKind, accepted_merges
+
+
+def replay(*entries: tuple[DecisionKind, tuple[str, ...], str | None, int | None]) -> list[Decision]:
+    return [
+        Decision(number, kind, tags, canonical, undoes, "2024-01-01T00:00:00+00:00", "owner")
+        for number, (kind, tags, canonical, undoes) in enumerate(entries, 1)
+    ]
+
+
+def merge(*tags: str) -> tuple[DecisionKind, tuple[str, ...], str | None, int | None]:
+    return "merge", tags, tags[-1], None
+
+
+def undo(number: int) -> tuple[DecisionKind, tuple[str, ...], str | None, int | None]:
+    return "undo", (), None, number
+
+
+def reject(*tags: str) -> tuple[DecisionKind, tuple[str, ...], str | None, int | None]:
+    return "reject", tags, None, None
+
+
+def test_nothing_decided() -> None:
+    assert accepted_merges([]) == {}
+
+
+def test_a_merge_renames_all_but_the_name_that_is_kept() -> None:
+    assert accepted_merges(replay(merge("kitty", "cats", "cat"))) == {"kitty": "cat", "cats": "cat"}
+
+
+def test_a_rejection_renames_nothing() -> None:
+    assert accepted_merges(replay(reject("cat", "dog"))) == {}
+
+
+def test_undo_takes_back() -> None:
+    assert accepted_merges(replay(merge("a", "b"), merge("c", "d"), undo(1))) == {"c": "d"}
+
+
+def test_undo_of_an_undo_brings_back() -> None:
+    entries = (merge("a", "b"), undo(1), undo(2))
+    assert accepted_merges(replay(*entries)) == {"a": "b"}
+    assert accepted_merges(replay(*entries, undo(3))) == {}
+    assert accepted_merges(replay(*entries, undo(3), undo(4))) == {"a": "b"}
+
+
+def test_undoing_twice_is_undoing_once() -> None:
+    assert accepted_merges(replay(merge("a", "b"), undo(1), undo(1))) == {}
+    assert accepted_merges(replay(merge("a", "b"), undo(1), undo(1), undo(3))) == {}
+
+
+def test_a_later_decision_on_a_tag_wins() -> None:
+    assert accepted_merges(replay(merge("a", "b"), merge("a", "c"))) == {"a": "c"}
+    assert accepted_merges(replay(merge("a", "b"), merge("a", "c"), undo(2))) == {"a": "b"}
+
+
+def test_merges_form_chains_in_either_order() -> None:
+    for first, second in ((merge("a", "b"), merge("b", "c")), (merge("b", "c"), merge("a", "b"))):
+        assert accepted_merges(replay(first, second)) == {"a": "c", "b": "c"}
+
+
+def test_a_merge_back_turns_the_older_one_round() -> None:
+    assert accepted_merges(replay(merge("a", "b"), merge("b", "a"))) == {"b": "a"}
+    chain = replay(merge("a", "b"), merge("b", "c"), merge("c", "a"))
+    assert accepted_merges(chain) == {"b": "a", "c": "a"}
+
+
+def test_replaying_changes_nothing_in_the_list() -> None:
+    decisions = replay(merge("a", "b"), undo(1))
+    before = list(decisions)
+    accepted_merges(decisions)
+    assert decisions == before
+
+
+TAG = st.sampled_from("abcde")
+ENTRY = st.one_of(
+    st.lists(TAG, min_size=1, max_size=4).map(lambda tags: merge(*tags)),
+    st.lists(TAG, max_size=3).map(lambda tags: reject(*tags)),
+    st.integers(0, 30).map(undo),
+)
+
+
+@settings(deadline=None)
+@given(st.lists(ENTRY, max_size=30))
+def test_whatever_was_decided_ends_at_names_that_stay(
+    entries: list[tuple[DecisionKind, tuple[str, ...], str | None, int | None]],
+) -> None:
+    merges = accepted_merges(replay(*entries))  # an endless loop would not come back
+    assert not set(merges.values()) & set(merges)
+
+
+@settings(deadline=None)
+@given(st.lists(ENTRY, max_size=20), st.lists(TAG, min_size=2, max_size=4))
+def test_the_last_merge_is_in_force_until_it_is_undone(
+    entries: list[tuple[DecisionKind, tuple[str, ...], str | None, int | None]], tags: list[str]
+) -> None:
+    merges = accepted_merges(replay(*entries, merge(*tags)))
+    assert all(merges.get(tag, tag) == tags[-1] for tag in tags)
+    taken_back = replay(*entries, merge(*tags), undo(len(entries) + 1))
+    assert accepted_merges(taken_back) == accepted_merges(replay(*entries))
