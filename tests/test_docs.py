@@ -1,10 +1,10 @@
 """The documentation says what the code does."""
 
 import importlib.util
-import os
 import re
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import typer
@@ -61,10 +61,10 @@ def test_links_between_the_pages_lead_somewhere(page: Path) -> None:
 
 
 def test_python_snippets_of_the_guide_run(
-    demo_library_copy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    demo_copy: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.chdir(demo_library_copy.parent)
-    os.rename(demo_library_copy, demo_library_copy.parent / "tagkin-demo")
+    demo_copy.path.rename(demo_copy.path.parent / "tagkin-demo")
+    monkeypatch.chdir(demo_copy.path.parent)
     guide = (ROOT / "docs" / "guide.md").read_text("utf-8")
     snippets = re.findall(r"```python\n(.*?)```", guide, re.S)
     assert snippets

@@ -83,8 +83,7 @@ def test_an_unknown_name_is_told_with_the_valid_ones(
     assert name in message
     assert all(valid in message for valid in valid_names())
     assert ("did you mean" in message) == (meant is not None)
-    assert meant is None or f"did you mean '{meant}'?" in message
-    assert ". Valid names" in message or "? Valid names" in message
+    assert meant is None or f"did you mean '{meant}'. Valid names" in message
 
 
 @pytest.mark.parametrize(

@@ -36,8 +36,8 @@ class Decision:
 def accepted_merges(decisions: Iterable[Decision]) -> dict[str, str]:
     """Replays the list and returns each merged tag with the name it has now.
 
-    A later decision on the same tag wins. A merge of ``a`` into ``b`` and then of ``b`` into
-    ``c`` leads from ``a`` to ``c``; a merge that would close a circle turns the older link round.
+    A later decision on the same tag wins. A merge of ``a`` into ``b`` and one of ``b`` into
+    ``c``, in either order, lead from ``a`` to ``c``; a merge that would close a circle turns the older link round.
     """
     in_order = list(decisions)
     undone: set[int | None] = set()
@@ -48,14 +48,16 @@ def accepted_merges(decisions: Iterable[Decision]) -> dict[str, str]:
     for decision in in_order:
         if decision.kind != "merge" or decision.number in undone or decision.canonical is None:
             continue
-        merges.pop(decision.canonical, None)
+        if not set(decision.tags).isdisjoint(_way(decision.canonical, merges)[1:]):
+            merges.pop(decision.canonical, None)  # else the new links would close a circle
         for tag in decision.tags:
             if tag != decision.canonical:
                 merges[tag] = decision.canonical
-    return {tag: _end(tag, merges) for tag in merges}
+    return {tag: _way(tag, merges)[-1] for tag in merges}
 
 
-def _end(tag: str, merges: dict[str, str]) -> str:
-    while tag in merges:
-        tag = merges[tag]
-    return tag
+def _way(tag: str, merges: dict[str, str]) -> list[str]:
+    way = [tag]
+    while way[-1] in merges:
+        way.append(merges[way[-1]])
+    return way

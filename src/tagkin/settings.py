@@ -153,9 +153,10 @@ def load_settings(
     ]
     if unknown:
         raise SettingsError(_unknown_name(unknown[0], f"the environment variable {unknown[0]}"))
-    given = {**(remembered or {}), **(options or {})}
+    said = {name: value for name, value in (options or {}).items() if value is not None}
+    known = {name: value for name, value in (remembered or {}).items() if value is not None}
     try:
-        return Settings(**{name: value for name, value in given.items() if value is not None})
+        return Settings(**{**known, **said})
     except ValidationError as error:
         raise SettingsError(_explain(error)) from None
     except tomllib.TOMLDecodeError as error:

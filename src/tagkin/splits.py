@@ -49,6 +49,7 @@ def assign_splits(
     rng = random.Random(seed)  # noqa: S311 - nothing secret
     open_groups = [group for group in members if group.split is None]
     rng.shuffle(open_groups)
+    open_groups.sort(key=lambda group: -len(group.images))  # the small ones then fill the gaps
 
     totals: Counter[str] = Counter()
     for group in members:

@@ -55,7 +55,7 @@ def _make(config: BackboneConfig, entry: Path) -> None:
             except OSError:
                 if not _is_whole(entry):
                     raise
-    except OSError as error:
+    except (OSError, RuntimeError) as error:  # OpenVINO raises the latter when the disk is full
         raise BackboneError(
             f"can't store the exported backbone in {entry.parent}: {error}. Free some space or "
             "name another folder with TAGKIN_CACHE_DIR"

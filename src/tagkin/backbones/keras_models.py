@@ -93,7 +93,9 @@ def _build_application(config: BackboneConfig, weights: str | None, top: bool = 
     # The classifier's layers are built only to read a file that has them.
     how = {"include_top": True} if top else {"include_top": False, "pooling": "avg"}
     try:
-        return builder(weights=weights, input_tensor=x, **how)
+        # Keras announces a download on stdout, which belongs to the results of a command.
+        with contextlib.redirect_stdout(sys.stderr):
+            return builder(weights=weights, input_tensor=x, **how)
     except Exception as error:  # Keras wraps network failures in a plain Exception
         if weights != _DOWNLOAD:
             raise

@@ -101,6 +101,8 @@ def command(
 
 def print_prepared(output: "Output", report: "PrepareReport", path: Path) -> None:
     """Prints what a library holds."""
+    from rich.markup import escape
+
     vocabulary = report.vocabulary
     output.print(
         f"[bold]{report.images}[/] images in {path} ({report.new_images} new, "
@@ -108,8 +110,9 @@ def print_prepared(output: "Output", report: "PrepareReport", path: Path) -> Non
         f"{report.near_duplicate_groups} groups of near-duplicates)"
     )
     output.print(", ".join(f"{name} {count}" for name, count in report.splits.items()))
-    most = ", ".join(f"{t} {n}" for t, n in list(vocabulary.counts.items())[:8])
+    most = ", ".join(f"{tag} {n}" for tag, n in list(vocabulary.counts.items())[:8])
+    dots = " ..." if len(vocabulary.tags) > 8 else ""
     output.print(
-        f"[bold]{len(vocabulary.tags)}[/] tags kept ({most}{' ...' if len(most) > 8 else ''}); "
+        f"[bold]{len(vocabulary.tags)}[/] tags kept{f' ({escape(most)}{dots})' if most else ''}; "
         f"{len(vocabulary.too_rare)} too rare, {len(vocabulary.excluded)} excluded"
     )

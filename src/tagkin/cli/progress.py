@@ -46,7 +46,8 @@ class ProgressBars:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._bars.stop()
+        if self._bars.live.is_started:  # stopping what never started would print an empty line
+            self._bars.stop()
 
     def __call__(self, stage: str, done: int, total: int) -> None:
         """Reports that ``done`` of ``total`` units of ``stage`` are done."""

@@ -33,7 +33,12 @@ class Output:
 
     def json(self, value: Any) -> None:
         """Prints one JSON document on one line."""
-        print(json.dumps(value, ensure_ascii=not _is_utf8(sys.stdout)), flush=True)
+        text = json.dumps(value, ensure_ascii=False)
+        try:
+            text.encode(sys.stdout.encoding or "ascii")
+        except UnicodeEncodeError:  # a path that is not UTF-8, or a stdout that isn't
+            text = json.dumps(value)
+        print(text, flush=True)
 
     def print(self, *what: Any) -> None:
         """Prints for a person; nothing if JSON was asked for."""
@@ -111,7 +116,3 @@ class Session:
                 **{name: getattr(active, name) for name in BACKBONE_OPTIONS[1:]},
             }
         return resolve_backbone(load_settings(self.options, remembered))
-
-
-def _is_utf8(stream: Any) -> bool:
-    return (getattr(stream, "encoding", None) or "").lower().replace("-", "") == "utf8"

@@ -61,6 +61,9 @@ def print_similar(output: "Output", result: "SimilarResult") -> None:
 
     from tagkin.cli.session import printable, table
 
+    if not result.images:
+        output.print("the library holds no other image")
+        return
     nearest = table("cosine", "image", "tags", title=f"nearest to {escape(result.query)}")
     for image in result.images:
         tags = escape(", ".join(image.tags))

@@ -72,11 +72,11 @@ def find_variants(
     """
     if method not in METHODS:
         raise SettingsError(
-            f"There is no method '{method}' to find variants. Choose one of: {', '.join(METHODS)}."
+            f"there is no method {method!r} to find variants; choose from: {', '.join(METHODS)}"
         )
     if min_images < 1 or min_samples < 1 or not 0 < eps <= 2:
         raise SettingsError(
-            "min_images and min_samples must be 1 or more, and eps above 0 and at most 2."
+            "min_images and min_samples must be 1 or more, and eps above 0 and at most 2"
         )
     if vectors is not None and (vectors.ndim != 2 or len(vectors) != len(tags)):
         raise ValueError(
@@ -93,8 +93,8 @@ def find_variants(
     if method == "dbscan":
         if vectors is None:
             raise SettingsError(
-                "The method 'dbscan' compares vectors, and there are none. "
-                "Run 'tagkin embed' first, or choose the method 'evidence'."
+                "the method 'dbscan' compares vectors, and there are none: run 'tagkin embed' "
+                "first, or choose the method 'evidence'"
             )
         return dbscan(incidence, vectors, eps, min_samples)
     return EvidenceSearch(incidence, vectors, seed).run()

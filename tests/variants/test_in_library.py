@@ -1,0 +1,55 @@
+"""Variants in the demo collection, against pairs that were read off its tags by eye."""
+
+from itertools import combinations
+
+from typing import Any
+
+from tagkin.variants import Proposals
+from tagkin.variants.in_library import find_in_library
+
+# Spellings, plurals, an abbreviation and a synonym, each side on three images or more.
+TRUE_PAIRS = {
+    frozenset(pair.split("/"))
+    for pair in (
+        "icon/icons flag/flags mime-types/mimetypes transport/transportation tool/tools "
+        "button/buttons dessert/desserts arrow/arrows symbol/symbols logo/logos vehicle/vehicles "
+        "book/books game/games plant/plants animal/animals vegetable/vegitable "
+        "north_america/northamerica valentine/valentines mapsym/map_symbol christmas/xmas"
+    ).split()
+}
+
+
+def merged_pairs(proposals: Proposals) -> set[frozenset[str]]:
+    return {
+        frozenset(pair) for group in proposals.groups for pair in combinations(group.members, 2)
+    }
+
+
+def f1(proposals: Proposals) -> float:
+    found = merged_pairs(proposals)
+    return 2 * len(found & TRUE_PAIRS) / (len(found) + len(TRUE_PAIRS))
+
+
+def find(demo: Any, **options: Any) -> Proposals:
+    return find_in_library(demo.library, demo.config.fingerprint, demo.settings, **options)
+
+
+def test_evidence_finds_what_people_see_and_beats_the_baselines(demo_library: Any) -> None:
+    evidence = find(demo_library)
+    assert f1(evidence) >= f1(find(demo_library, method="dbscan")) + 0.15
+    assert f1(evidence) >= f1(find(demo_library, method="jarowinkler"))
+    assert frozenset({"mime-types", "mimetypes"}) in merged_pairs(evidence)
+    safe = {g for g in evidence.groups if g.tier == "safe"}
+    assert safe
+    for group in safe:
+        assert merged_pairs(Proposals("evidence", (group,), ())) <= TRUE_PAIRS
+
+
+def test_dbscan_on_mean_vectors_merges_nearly_everything(demo_library: Any) -> None:
+    groups = find(demo_library, method="dbscan").groups
+    assert max(len(group.members) for group in groups) > 100
+
+
+def test_an_accepted_merge_is_not_proposed_again(demo_copy: Any) -> None:
+    demo_copy.library.decide("merge", ["flag", "flags"], canonical="flag")
+    assert frozenset({"flag", "flags"}) not in merged_pairs(find(demo_copy))
