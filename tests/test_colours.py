@@ -46,7 +46,9 @@ def test_deep_grey_is_scaled_and_not_clipped(samples: Any, expected: list[int]) 
 
 
 @settings(deadline=None, max_examples=50)
-@given(hnp.arrays(np.int32, hnp.array_shapes(max_dims=2), elements=st.integers(-(2**31), 2**31 - 1)))
+@given(
+    hnp.arrays(np.int32, hnp.array_shapes(max_dims=2), elements=st.integers(-(2**31), 2**31 - 1))
+)
 def test_brighter_stays_brighter(samples: Any) -> None:
     grey = wide_grey(samples)
     assert (grey.dtype, grey.shape) == (np.uint8, samples.shape)

@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 from tagkin.decisions import Decision, DecisionKind, accepted_merges
 
 
-def replay(*entries: tuple[DecisionKind, tuple[str, ...], str | None, int | None]) -> list[Decision]:
+def replay(
+    *entries: tuple[DecisionKind, tuple[str, ...], str | None, int | None],
+) -> list[Decision]:
     return [
         Decision(number, kind, tags, canonical, undoes, "2024-01-01T00:00:00+00:00", "owner")
         for number, (kind, tags, canonical, undoes) in enumerate(entries, 1)

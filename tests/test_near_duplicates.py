@@ -115,9 +115,7 @@ def demo_hashes() -> NDArray[np.uint64]:
 
 
 @pytest.mark.parametrize("distance", _MEASURED)
-def test_copies_of_real_pictures_are_found(
-    demo_hashes: NDArray[np.uint64], distance: int
-) -> None:
+def test_copies_of_real_pictures_are_found(demo_hashes: NDArray[np.uint64], distance: int) -> None:
     groups = group_by_hash(demo_hashes.ravel(), distance).reshape(-1, 3)
     jpeg, half = _MEASURED[distance]
     assert (groups[:, 0] == groups[:, 1]).mean() >= jpeg

@@ -113,7 +113,8 @@ def test_resolved_tags_are_distinct_and_never_empty(raw: list[str], names: dict[
 def test_read_aliases(tmp_path: Path) -> None:
     path = tmp_path / "aliases.csv"
     path.write_bytes(
-        '\ufeffcanonical,alias,note\ndog,doggo,x\n"a, b","c ""d"""\ncat,🐈,\n,lost\nlost,\n'.encode()
+        '\ufeffcanonical,alias,note\ndog,doggo,x\n"a, b","c ""d"""\n'.encode()
+        + "cat,🐈,\n,lost\nlost,\n".encode()
     )
     assert read_aliases(path) == {"doggo": "dog", 'c "d"': "a, b", "🐈": "cat"}
 

@@ -37,7 +37,8 @@ def accepted_merges(decisions: Iterable[Decision]) -> dict[str, str]:
     """Replays the list and returns each merged tag with the name it has now.
 
     A later decision on the same tag wins. A merge of ``a`` into ``b`` and one of ``b`` into
-    ``c``, in either order, lead from ``a`` to ``c``; a merge that would close a circle turns the older link round.
+    ``c``, in either order, lead from ``a`` to ``c``; a merge that would close a circle turns
+    the older link round.
     """
     in_order = list(decisions)
     undone: set[int | None] = set()

@@ -91,7 +91,7 @@ class Settings(BaseSettings):
     validation_fraction: float = Field(0.15, gt=0, lt=0.5, description="share for validation")
     test_fraction: float = Field(0.15, ge=0, lt=0.5, description="share for the final test")
     duplicate_distance: int = Field(
-        3,
+        4,
         ge=0,
         le=15,
         description="bits of the 64-bit perceptual hash in which near-duplicates may differ",

@@ -39,7 +39,7 @@ def test_evidence_finds_what_people_see_and_beats_the_baselines(demo_library: An
     assert f1(evidence) >= f1(find(demo_library, method="dbscan")) + 0.15
     assert f1(evidence) >= f1(find(demo_library, method="jarowinkler"))
     assert frozenset({"mime-types", "mimetypes"}) in merged_pairs(evidence)
-    safe = {g for g in evidence.groups if g.tier == "safe"}
+    safe = [group for group in evidence.groups if group.tier == "safe"]
     assert safe
     for group in safe:
         assert merged_pairs(Proposals("evidence", (group,), ())) <= TRUE_PAIRS

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -129,7 +130,8 @@ def _load_weights(model: Any, path: Path) -> None:
             f"{path} is not a Keras weight file: its name must end in .weights.h5, .h5 or .keras"
         )
     try:
-        model.load_weights(path)
+        with warnings.catch_warnings(action="ignore"):  # a line for each layer that doesn't fit
+            model.load_weights(path)
     except Exception as error:  # h5py and Keras raise many kinds for a file that doesn't fit
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise WeightsError(f"the weights in {path} don't fit {model.name}: {reason}") from error

@@ -1,0 +1,412 @@
+"""The library on disk: nothing is lost, nothing is doubled, and its errors say what to do."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tagkin import lance_table
+from tagkin.decisions import accepted_merges
+from tagkin.errors import LibraryError
+from tagkin.library import ImageFile, ImageRow, Library, LibraryState, Problem, atomic_file
+
+AWKWARD_PATHS = [
+    Path(os.fsdecode(b"/p/not utf-8 \xff\xfe.jpg")),
+    Path("/p/🐈 猫.png"),
+    Path("/p/quote\"s' and, commas; #1 100%41.png"),
+    Path("/p/new\nline\t.png"),
+]
+
+
+def image(number: int, *paths: Path, tags: tuple[str, ...] = (), phash: int = 0) -> ImageRow:
+    files = tuple(ImageFile(path, tags, 10, 123_456_789_000_000_001) for path in paths)
+    return ImageRow(f"{number:032x}", files, 4, 3, "png", 1, phash)
+
+
+def vectors(*values: float, dimension: int = 8) -> np.ndarray:
+    return np.repeat(np.array(values, np.float32)[:, None], dimension, axis=1)
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Library:
+    return Library.create_or_open(tmp_path / "library")
+
+
+# Making and opening
+
+
+def test_a_new_library_is_empty(library: Library) -> None:
+    opened = Library.open(library.path)
+    assert opened.state == LibraryState()
+    assert (opened.images(), opened.problems(), opened.decisions()) == ([], [], [])
+    assert opened.vector_ids("f") == set()
+    ids, stored = opened.vectors("f")
+    assert (ids, stored.shape, stored.dtype) == ([], (0, 0), np.float16)
+    with pytest.raises(LibraryError, match="tagkin embed"):
+        opened.embedded_images("f")
+
+
+def test_a_missing_library_says_how_to_make_one(tmp_path: Path) -> None:
+    with pytest.raises(LibraryError, match=r"tagkin prepare SOURCE .*--library .*TAGKIN_LIBRARY"):
+        Library.open(tmp_path / "none")
+
+
+def test_folders_above_are_made(tmp_path: Path) -> None:
+    assert Library.create_or_open(tmp_path / "a" / "b" / "c").path.is_dir()
+
+
+def test_an_empty_folder_will_do(tmp_path: Path) -> None:
+    assert Library.create_or_open(tmp_path).images() == []
+
+
+@pytest.mark.parametrize("name", ["holiday.jpg", ".hidden", "lance"])
+def test_a_folder_with_something_else_in_it_is_left_alone(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).touch()
+    with pytest.raises(LibraryError, match=f"not a Tagkin library.*{name}.*--library"):
+        Library.create_or_open(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_a_file_is_no_library(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(LibraryError, match="is a file"):
+        Library.create_or_open(tmp_path / "file")
+    with pytest.raises(LibraryError, match="can't make a library"):
+        Library.create_or_open(tmp_path / "file" / "library")
+
+
+def test_the_library_of_a_newer_tagkin_is_refused(library: Library) -> None:
+    newer = {"schema_version": 2, "something": "new"}
+    (library.path / "library.json").write_text(json.dumps(newer))
+    for open_it in (Library.open, Library.create_or_open):
+        with pytest.raises(LibraryError, match=r"schema 2.*reads schema 1.*install the version"):
+            open_it(library.path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"3",
+        b"\xff\xfe",
+        b'{"prepared": true}',
+        b'{"schema_version": 1, "unheard_of": 1}',
+        b'{"schema_version": 1, "remembered": 5}',
+    ],
+)
+def test_a_damaged_state_file_says_what_to_do_and_that_works(
+    library: Library, content: bytes
+) -> None:
+    library.upsert_images([image(1)])
+    state_file = library.path / "library.json"
+    state_file.write_bytes(content)
+    with pytest.raises(LibraryError, match=r"damaged.*delete that one file"):
+        Library.open(library.path)
+    state_file.unlink()
+    assert len(Library.create_or_open(library.path).images()) == 1
+
+
+@pytest.mark.parametrize("name", ["my library #1", "100%41", "a?b=c", "ü 🐈", "q'\"uote", "s3:"])
+def test_the_folder_may_have_an_awkward_name(tmp_path: Path, name: str) -> None:
+    library = Library.create_or_open(tmp_path / name)
+    library.upsert_images([image(1)])
+    library.upsert_images([image(1), image(2)])
+    assert len(Library.open(tmp_path / name).images()) == 2
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_the_path_may_be_relative(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Library.create_or_open(Path("library")).upsert_images([image(1)])
+    assert len(Library.open(tmp_path / "library").images()) == 1
+
+
+def test_a_read_only_folder(tmp_path: Path) -> None:
+    library = Library.create_or_open(tmp_path / "library")
+    for folder in (library.path, tmp_path):
+        folder.chmod(0o555)
+    try:
+        if os.access(library.path, os.W_OK):
+            pytest.skip("this user may write everywhere")
+        with pytest.raises(LibraryError, match="permission"):
+            library.upsert_images([image(1)])
+        with pytest.raises(LibraryError, match="can't write"):
+            library.update_state(prepared=True)
+        with pytest.raises(LibraryError, match="can't make a library"):
+            Library.create_or_open(tmp_path / "other")
+    finally:
+        for folder in (tmp_path, library.path):
+            folder.chmod(0o755)
+
+
+# State
+
+
+def test_the_state_is_kept(library: Library) -> None:
+    remembered = {"exclude_tags": ["a, b", "ü"], "aliases": {"x": "y"}, "min_tag_occurrences": 3}
+    library.update_state(prepared=True, remembered=remembered)
+    library.update_state(active_backbone={"architecture": "tiny"})
+    state = Library.open(library.path).state
+    assert state == LibraryState({"architecture": "tiny"}, remembered, True)
+
+
+def test_a_failed_change_of_state_leaves_the_old_one(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_space(*_: object) -> None:
+        raise OSError("no space left on device")
+
+    library.update_state(prepared=True)
+    monkeypatch.setattr(os, "fsync", no_space)
+    with pytest.raises(LibraryError, match="no space left"):
+        library.update_state(prepared=False)
+    assert library.state.prepared
+    assert Library.open(library.path).state.prepared
+    assert [path.name for path in library.path.iterdir()] == ["library.json"]
+
+
+def test_an_atomic_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    target = tmp_path / "a.json"
+    with pytest.raises(ZeroDivisionError), atomic_file(target) as file:
+        file.write_text("half")
+        raise ZeroDivisionError
+    assert list(tmp_path.iterdir()) == []
+    with atomic_file(target) as file:
+        file.write_text("whole")
+        assert not target.exists()
+    assert target.read_text() == "whole"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+# Images
+
+
+def test_images_come_back_as_they_were(library: Library) -> None:
+    rows = [
+        image(3, *AWKWARD_PATHS, tags=("Ü, 🐈", 'qu"ote', "x", "a\nb"), phash=2**64 - 1),
+        image(1, Path("/p/a.jpg"), phash=2**63),
+        ImageRow("f" * 32, (), 70_000, 1, "gif", 99, 0, "g", "validation"),
+    ]
+    library.upsert_images(rows)
+    assert Library.open(library.path).images() == sorted(rows, key=lambda row: row.id)
+
+
+def test_an_image_has_the_tags_of_all_its_files() -> None:
+    files = (ImageFile(Path("a"), ("x", "y"), 1, 1), ImageFile(Path("b"), ("z", "x"), 1, 1))
+    row = ImageRow("0" * 32, files, 1, 1, "png", 1, 0)
+    assert row.tags == ("x", "y", "z")
+    assert row.paths == (Path("a"), Path("b"))
+
+
+def test_upsert_replaces_and_adds(library: Library) -> None:
+    library.upsert_images([image(1, tags=("old",)), image(2)])
+    library.upsert_images([image(3), image(1, Path("/new"), tags=("new",))])
+    library.upsert_images([])
+    assert library.images() == [image(1, Path("/new"), tags=("new",)), image(2), image(3)]
+
+
+# Problems
+
+
+def test_problems_are_replaced_as_a_whole(library: Library) -> None:
+    library.replace_problems([Problem(path, f"reason {path.name!r}") for path in AWKWARD_PATHS])
+    assert {problem.path for problem in library.problems()} == set(AWKWARD_PATHS)
+    library.replace_problems([Problem(Path("b"), "x"), Problem(Path("a"), "y")])
+    assert library.problems() == [Problem(Path("a"), "y"), Problem(Path("b"), "x")]
+    library.replace_problems([])
+    assert library.problems() == []
+
+
+def test_added_problems_replace_those_of_the_same_file(library: Library) -> None:
+    table = Path("table.csv")
+    library.add_problems(
+        [Problem(table, "line 1"), Problem(table, "line 2"), Problem(Path("a"), "")]
+    )
+    assert len(library.problems()) == 3
+    library.add_problems([Problem(table, "line 3")])
+    assert library.problems() == [Problem(Path("a"), ""), Problem(table, "line 3")]
+
+
+# Vectors
+
+
+def test_vectors_come_back_in_the_order_of_ids(library: Library) -> None:
+    library.add_vectors("f", ["c", "a"], vectors(3, 1))
+    library.add_vectors("f", ["b"], vectors(2))
+    library.add_vectors("other", ["z"], vectors(9, dimension=3))
+    ids, stored = Library.open(library.path).vectors("f")
+    assert ids == ["a", "b", "c"]
+    assert (stored.shape, stored.dtype) == ((3, 8), np.float16)
+    assert stored[:, 0].tolist() == [1, 2, 3]
+    assert library.vector_ids("f") == {"a", "b", "c"}
+    assert library.vectors("other")[1].shape == (1, 3)
+
+
+def test_the_first_vector_of_an_id_is_kept(library: Library) -> None:
+    library.add_vectors("f", ["a", "b", "a"], vectors(1, 2, 3))
+    library.add_vectors("f", ["b", "c", "c"], vectors(4, 5, 6))
+    ids, stored = library.vectors("f")
+    assert (ids, stored[:, 0].tolist()) == (["a", "b", "c"], [1, 2, 5])
+
+
+def test_vectors_of_another_length_are_refused(library: Library) -> None:
+    library.add_vectors("f", ["a"], vectors(1))
+    with pytest.raises(LibraryError):
+        library.add_vectors("f", ["b"], vectors(1, dimension=5))
+    assert library.vectors("f")[0] == ["a"]
+
+
+def test_vectors_of_images_without_a_file_are_left_out(library: Library) -> None:
+    library.upsert_images([image(1, Path("/a")), image(2), image(3, Path("/c"))])
+    library.add_vectors("f", [f"{n:032x}" for n in (1, 2, 3, 4)], vectors(1, 2, 3, 4))
+    rows, stored = library.embedded_images("f")
+    assert [row.paths for row in rows] == [(Path("/a"),), (Path("/c"),)]
+    assert stored[:, 0].tolist() == [1, 3]
+
+
+def test_many_small_writes_are_joined(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    import lance
+
+    monkeypatch.setattr(lance_table, "_KEEP_VERSIONS", timedelta(0))
+    for number in range(120):
+        library.add_vectors("f", [f"{number:03}"], vectors(number))
+    table = lance.dataset(str(library.path / "vectors-f.lance"))
+    assert len(table.get_fragments()) <= 51
+    assert len(table.versions()) <= 51
+    ids, stored = library.vectors("f")
+    assert stored[:, 0].tolist() == list(range(120))
+    assert len(ids) == 120
+
+
+def test_readers_of_an_old_version_are_not_cut_off(library: Library) -> None:
+    import lance
+
+    library.add_vectors("f", ["first"], vectors(0))
+    reader = lance.dataset(str(library.path / "vectors-f.lance"))
+    for number in range(60):
+        library.add_vectors("f", [f"{number:03}"], vectors(number))
+    assert reader.to_table().num_rows == 1
+
+
+# Decisions
+
+
+def test_decisions_are_only_ever_added(library: Library) -> None:
+    first = library.decide("merge", ["kitty", "cat"], canonical="cat", evidence="same images, 9/10")
+    second = library.decide("reject", ["cat", "dog"])
+    third = library.decide("undo", undoes=1)
+    decisions = Library.open(library.path).decisions()
+    assert decisions == [first, second, third]
+    assert [decision.number for decision in decisions] == [1, 2, 3]
+    assert accepted_merges(decisions) == {}
+    assert first.when.endswith("+00:00")
+    assert first.who
+
+
+@pytest.mark.parametrize("number", [0, 1, 7, -1])
+def test_what_was_not_decided_cannot_be_undone(library: Library, number: int) -> None:
+    with pytest.raises(LibraryError, match=f"no decision number {number}"):
+        library.decide("undo", undoes=number)
+    assert library.decisions() == []
+
+
+# The format, and damage
+
+
+def test_the_folder_is_that_of_a_lance_database(library: Library) -> None:
+    import lance
+
+    library.upsert_images([image(1, Path("/a"), tags=("x",))])
+    library.add_vectors("f", ["a"], vectors(1))
+    library.decide("reject", ["a", "b"])
+    library.replace_problems([])
+    names = sorted(path.name for path in library.path.glob("*.lance"))
+    assert names == ["decisions.lance", "images.lance", "problems.lance", "vectors-f.lance"]
+    assert lance.dataset(str(library.path / "images.lance")).to_table(["tags"]).to_pylist() == [
+        {"tags": ["x"]}
+    ]
+    vector = lance.dataset(str(library.path / "vectors-f.lance")).schema.field("vector").type
+    assert str(vector) == "fixed_size_list<item: halffloat>[8]"
+
+
+def test_a_damaged_table_is_named(library: Library) -> None:
+    library.upsert_images([image(1, Path("/a"))])
+    library.add_vectors("f", ["a"], vectors(1))
+    for file in library.path.glob("*.lance/data/*"):
+        file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    with pytest.raises(LibraryError, match=r"can't read .*images\.lance"):
+        library.images()
+    with pytest.raises(LibraryError, match=r"can't read .*vectors-f\.lance"):
+        library.vectors("f")
+
+
+def test_what_a_killed_first_write_leaves_is_no_table(library: Library) -> None:
+    (library.path / "images.lance" / "_versions").mkdir(parents=True)
+    (library.path / "images.lance" / "_versions" / "1.manifest#1").touch()
+    assert library.images() == []
+    library.upsert_images([image(1)])
+    assert library.images() == [image(1)]
+
+
+_WRITER = """
+import sys
+from pathlib import Path
+import numpy as np
+from tagkin.library import ImageRow, Library, Problem
+
+library = Library.create_or_open(Path(sys.argv[1]))
+start = len(library.decisions())
+print("ready", flush=True)
+for number in range(start, start + 10_000):
+    ids = [f"{number:016x}{part:016x}" for part in range(3)]
+    rows = [ImageRow(one, (), number, 1, "png", 1, number) for one in ids]
+    library.upsert_images([*rows, ImageRow("f" * 32, (), number, 1, "png", 1, number)])
+    library.add_vectors("f", ids, np.full((3, 4), number % 1000, np.float32))
+    library.replace_problems([Problem(Path(str(n)), str(number)) for n in range(3)])
+    library.update_state(remembered={"seed": number})
+    library.decide("reject", [str(number)])
+"""
+
+
+@pytest.mark.fault
+def test_a_writer_that_is_killed_at_any_moment_loses_nothing(tmp_path: Path) -> None:
+    rng = random.Random(0)
+    path = tmp_path / "library"
+    source = str(Path(lance_table.__file__).parent.parent)
+    environment = {**os.environ, "PYTHONPATH": source}
+    decided = 0
+    for kill in range(10):
+        writer = subprocess.Popen(
+            [sys.executable, "-c", _WRITER, str(path)], stdout=subprocess.PIPE, env=environment
+        )
+        with writer:
+            assert writer.stdout is not None
+            assert writer.stdout.readline() == b"ready\n"
+            time.sleep(0.002 if kill == 0 else rng.uniform(0, 1.5))
+            writer.send_signal(signal.SIGKILL)
+        library = Library.open(path)
+        numbers = [decision.number for decision in library.decisions()]
+        assert numbers == list(range(1, len(numbers) + 1))
+        assert len(numbers) >= decided
+        decided = len(numbers)
+        rows = library.images()
+        assert len({row.id for row in rows}) == len(rows)
+        assert len(rows) % 3 == (1 if rows else 0)  # all of a batch or nothing
+        assert len(rows) >= 3 * decided + bool(decided)
+        ids, stored = library.vectors("f")
+        assert len(set(ids)) == len(ids) >= 3 * decided
+        assert len(ids) % 3 == 0
+        assert all(int(one[:16], 16) % 1000 == v[0] for one, v in zip(ids, stored, strict=True))
+        assert len({problem.reason for problem in library.problems()}) <= 1
+        assert len(library.problems()) in (0, 3)
+    assert decided > 10

@@ -1,0 +1,376 @@
+"""From a collection to a library: what is kept, what is told, and what a second run does."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers_collection import add, bomb, collection, encode, picture
+from PIL import Image
+
+from tagkin import images, preparing
+from tagkin.library import ImageRow, Library
+from tagkin.preparing import PrepareReport, content_id, prepare
+from tagkin.settings import Settings
+from tagkin.sources import open_source
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Library:
+    return Library.create_or_open(tmp_path / "library")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "pictures"
+    made.mkdir()
+    return made
+
+
+def run(library: Library, source: Path, **settings: Any) -> PrepareReport:
+    options = {"min_tag_occurrences": 1, **settings}
+    return prepare(library, open_source(source), Settings(**options))
+
+
+def by_name(library: Library) -> dict[str, ImageRow]:
+    return {path.name: row for row in library.images() for path in row.paths}
+
+
+def reasons(report: PrepareReport) -> dict[str, str]:
+    return {problem.path.name: problem.reason for problem in report.problems}
+
+
+# Reading a collection
+
+
+def test_a_collection(library: Library, folder: Path) -> None:
+    report = run(library, collection(folder, 40))
+    assert (report.files, report.images, report.new_images) == (40, 40, 40)
+    assert (report.duplicate_files, report.untagged_images, report.near_duplicate_groups) == (
+        0,
+        0,
+        0,
+    )
+    assert sum(report.splits.values()) == 40
+    assert report.splits["train"] == pytest.approx(28, abs=3)
+    assert min(report.splits.values()) >= 4
+    assert report.vocabulary.counts == {"all": 40, **{f"tag {n}": 8 for n in range(5)}}
+    assert report.problems == ()
+    assert Library.open(library.path).state.prepared
+    row = by_name(library)["0003.png"]
+    assert row.id == content_id((folder / "0003.png").read_bytes())
+    assert (row.tags, row.paths) == (("all", "tag 3"), (folder / "0003.png",))
+    assert (row.width, row.height, row.format, row.frames) == (96, 72, "png", 1)
+    assert row.group == row.id
+
+
+def test_the_same_bytes_twice_are_one_image_with_both_paths(library: Library, folder: Path) -> None:
+    data = encode(picture(1))
+    add(folder, "b.png", data, "Cat, dog")
+    add(folder, "sub/a.png", data, "dog, sea")
+    report = run(library, folder)
+    assert (report.files, report.images, report.duplicate_files) == (2, 1, 1)
+    (row,) = library.images()
+    assert row.paths == (folder / "b.png", folder / "sub/a.png")
+    assert row.tags == ("Cat", "dog", "sea")
+    assert report.vocabulary.counts == {"cat": 1, "dog": 1, "sea": 1}
+
+
+def test_an_odd_folder(library: Library, folder: Path) -> None:
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    whole = encode(picture(9), "JPEG")
+    good = {
+        "plain.jpg": picture(1),
+        "cmyk.jpg": encode(picture(2).convert("CMYK"), "JPEG"),
+        "deep.png": encode(Image.fromarray(np.arange(72 * 96, dtype=np.uint16).reshape(72, 96))),
+        "moving.gif": encode(picture(3), "GIF", save_all=True, append_images=[picture(4)]),
+        "clear.png": picture(5).convert("RGBA"),
+        "turned.jpg": encode(picture(6), "JPEG", exif=turned),
+        "wrong name.png": encode(picture(7), "JPEG"),
+        "UPPER 🐈, 'x'.JPG": encode(picture(8), "JPEG"),
+        os.fsdecode(b"latin \xe9.png"): picture(10),
+        "tiny.png": Image.new("L", (1, 1)),
+    }
+    for name, content in good.items():
+        add(folder, name, content, "good")
+    bad = {
+        "empty.jpg": (b"", "zero bytes"),
+        "page.jpg": (b"<!DOCTYPE html><html>404</html>", "HTML"),
+        "half.jpg": (whole[: len(whole) // 2], "truncated"),
+        "bomb.png": (bomb(), "120000x120000 pixels"),
+        "noise.webp": (b"RIFF\x10\0\0\0WEBPVP8 nothing", "damaged|truncated"),
+    }
+    for name, (content, _) in bad.items():
+        add(folder, name, content, "bad")
+    (folder / "loop.jpg").symlink_to("loop.jpg")
+    (folder / "nowhere.jpg").symlink_to("missing.jpg")
+    (folder / "circle").symlink_to(".")
+    (folder / "notes.md").write_text("not an image")
+
+    report = run(library, folder)
+    rows = by_name(library)
+    assert set(rows) == set(good)
+    assert (report.files, report.images) == (len(good), len(good))
+    assert report.vocabulary.counts == {"good": len(good)}
+    assert (rows["turned.jpg"].width, rows["turned.jpg"].height) == (72, 96)
+    assert rows["moving.gif"].frames == 2
+    assert (rows["wrong name.png"].format, rows["cmyk.jpg"].format) == ("jpeg", "jpeg")
+    told = reasons(report)
+    assert set(told) == {*bad, "loop.jpg", "nowhere.jpg", "circle"}
+    for name, (_, words) in bad.items():
+        assert any(word in told[name] for word in words.split("|")), told[name]
+    assert set(library.problems()) == set(report.problems)
+
+
+def test_an_empty_folder(library: Library, folder: Path) -> None:
+    report = run(library, folder)
+    assert (report.files, report.images, report.problems) == (0, 0, ())
+    assert report.splits == {"train": 0, "validation": 0, "test": 0}
+    assert report.vocabulary.tags == ()
+    assert report.to_dict()["images"] == 0
+    assert library.images() == []
+
+
+def test_one_image_without_tags(library: Library, folder: Path) -> None:
+    add(folder, "a.png", picture(1))
+    report = run(library, folder)
+    assert (report.images, report.untagged_images, report.splits["train"]) == (1, 1, 1)
+
+
+def test_a_table_that_names_a_file_twice_adds_up_its_tags(library: Library, folder: Path) -> None:
+    add(folder, "a.png", picture(1))
+    table = folder / "table.csv"
+    table.write_text("file,tags\na.png,x|y\na.png,y|z\n")
+    for _ in range(2):
+        report = run(library, table)
+        assert (report.files, report.images, report.duplicate_files) == (1, 1, 0)
+        assert by_name(library)["a.png"].tags == ("x", "y", "z")
+
+
+def test_every_bad_row_of_a_table_is_told(library: Library, folder: Path) -> None:
+    add(folder, "a.png", picture(1))
+    table = folder / "table.csv"
+    table.write_text("file,tags\na.png,x\n,y\n../../etc/passwd,z\nmissing.png,x\n")
+    report = run(library, table)
+    told = sorted(f"{problem.path.name} {problem.reason}" for problem in report.problems)
+    assert len(told) == 3
+    assert told[0].startswith("missing.png")
+    assert "line 3" in told[1]
+    assert "line 4" in told[2]
+    assert set(library.problems()) == set(report.problems)
+
+
+def test_progress_is_told(library: Library, folder: Path) -> None:
+    seen: list[tuple[str, int, int]] = []
+    prepare(
+        library,
+        open_source(collection(folder, 5)),
+        Settings(),
+        progress=lambda *step: seen.append(step),
+    )
+    assert ("checking images", 5, 5) in seen
+
+
+# Tags
+
+
+def test_the_vocabulary_respects_aliases_decisions_and_exclusions(
+    library: Library, folder: Path
+) -> None:
+    for number, tags in enumerate(["kitty", "Cat", "CAT, Repost", "hound", "dog, repost", "once"]):
+        add(folder, f"{number}.png", picture(number), tags)
+    library.decide("merge", ["hound", "dog"], canonical="dog")
+    options = {"min_tag_occurrences": 2, "aliases": {"Kitty": "cat"}, "exclude_tags": "REPOST"}
+    vocabulary = run(library, folder, **options).vocabulary
+    assert vocabulary.counts == {"cat": 3, "dog": 2}
+    assert vocabulary.excluded == {"repost": 2}
+    assert vocabulary.too_rare == {"once": 1}
+    assert by_name(library)["0.png"].tags == ("kitty",)
+    library.decide("undo", undoes=1)
+    assert run(library, folder, **options).vocabulary.counts == {"cat": 3}
+
+
+# The second run
+
+
+def test_a_second_run_changes_nothing_and_reads_nothing_again(
+    library: Library, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collection(folder, 8)
+    add(folder, "bad.png", b"")
+    first = run(library, folder)
+    before = library.images()
+    read = []
+
+    def counting(path: Path, limits: images.ImageLimits) -> bytes:
+        read.append(path.name)
+        return original(path, limits)
+
+    original = images.read_bytes
+    monkeypatch.setattr(images, "read_bytes", counting)
+    second = run(library, folder)
+    assert read == ["bad.png"]
+    assert library.images() == before
+    assert (second.unchanged_files, second.new_images) == (8, 0)
+    same = {"unchanged_files": 8, "new_images": 0}
+    assert second.to_dict() == {**first.to_dict(), **same}
+
+
+def test_edited_tags_are_read_without_the_image(
+    library: Library, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = add(folder, "a.png", picture(1), "old, kept")
+    run(library, folder)
+    monkeypatch.setattr(images, "read_bytes", None)
+    path.with_name("a.png.txt").write_text("kept, new")
+    assert run(library, folder).vocabulary.counts == {"kept": 1, "new": 1}
+    assert by_name(library)["a.png"].tags == ("kept", "new")
+    path.with_name("a.png.txt").unlink()
+    assert run(library, folder).untagged_images == 1
+
+
+def test_an_edited_image_is_a_new_one(library: Library, folder: Path) -> None:
+    add(folder, "a.png", picture(1), "x")
+    run(library, folder)
+    old = by_name(library)["a.png"]
+    add(folder, "a.png", picture(2), "x")
+    report = run(library, folder)
+    new = by_name(library)["a.png"]
+    assert new.id != old.id
+    assert [row.id for row in library.images() if row.paths] == [new.id]
+    assert (report.images, report.new_images, report.untagged_images) == (1, 1, 0)
+    assert sum(report.splits.values()) == 1
+    add(folder, "a.png", picture(1), "x")
+    assert run(library, folder).new_images == 0
+    assert by_name(library)["a.png"].id == old.id
+
+
+def test_an_edited_copy_leaves_the_other_copy(library: Library, folder: Path) -> None:
+    add(folder, "a.png", picture(1), "x")
+    add(folder, "b.png", picture(1), "y")
+    run(library, folder)
+    add(folder, "a.png", picture(2), "x")
+    run(library, folder)
+    rows = by_name(library)
+    assert rows["a.png"].id != rows["b.png"].id
+    assert (rows["a.png"].tags, rows["b.png"].tags) == (("x",), ("y",))
+
+
+def test_problems_that_were_put_right_are_gone(
+    library: Library, tmp_path: Path, folder: Path
+) -> None:
+    add(folder, "a.png", b"", "x")
+    add(folder, "gone.png", b"")
+    (folder / "b.txt").write_bytes(b"\0" * 2**21)
+    add(folder, "b.png", picture(2))
+    add(tmp_path / "other", "c.png", b"")
+    run(library, folder)
+    run(library, tmp_path / "other")
+    names = [problem.path.name for problem in library.problems()]
+    assert sorted(names) == ["a.png", "b.txt", "c.png", "gone.png"]
+    add(folder, "a.png", picture(1), "x")
+    (folder / "gone.png").unlink()
+    (folder / "b.txt").write_text("y")
+    assert run(library, folder).problems == ()
+    assert [problem.path.name for problem in library.problems()] == ["c.png"]
+
+
+def test_files_that_are_gone_stay_listed(library: Library, folder: Path) -> None:
+    collection(folder, 4)
+    run(library, folder)
+    (folder / "0002.png").unlink()
+    report = run(library, folder)
+    assert (report.files, report.images) == (3, 4)
+    assert "0002.png" in by_name(library)
+
+
+# Splits
+
+
+def test_an_image_keeps_its_split(library: Library, folder: Path) -> None:
+    run(library, collection(folder, 30))
+    before = {row.id: row.split for row in library.images()}
+    report = run(library, collection(folder, 50, start=30), seed=99, test_fraction=0.3)
+    after = {row.id: row.split for row in library.images()}
+    assert {image: after[image] for image in before} == before
+    assert report.new_images == 50
+    assert None not in after.values()
+
+
+def test_near_duplicates_are_in_one_split(library: Library, folder: Path) -> None:
+    for seed in range(30):
+        image = picture(seed, (400, 300))
+        add(folder, f"{seed}.png", image, "x")
+        add(folder, f"{seed} copy.jpg", encode(image, "JPEG", quality=60), "x")
+        add(folder, f"{seed} small.png", image.resize((200, 150)), "x")
+    report = run(library, folder, duplicate_distance=4)
+    rows = by_name(library)
+    assert report.near_duplicate_groups >= 25
+    together = 0
+    for seed in range(30):
+        copies = [rows[name] for name in (f"{seed}.png", f"{seed} copy.jpg", f"{seed} small.png")]
+        if len({row.group for row in copies}) == 1:
+            together += 1
+            assert len({row.split for row in copies}) == 1
+    assert together >= 25
+    add(folder, "late.jpg", encode(picture(3, (400, 300)), "JPEG", quality=90), "x")
+    run(library, folder, duplicate_distance=4)
+    assert by_name(library)["late.jpg"].split == rows["3.png"].split
+
+
+# Killed
+
+
+_PREPARE = """
+import sys
+from pathlib import Path
+from tagkin import preparing
+from tagkin.library import Library
+from tagkin.settings import Settings
+from tagkin.sources import open_source
+
+preparing._STORE_AFTER_FILES = 5
+library = Library.create_or_open(Path(sys.argv[2]))
+print("ready", flush=True)
+preparing.prepare(library, open_source(Path(sys.argv[1])), Settings(min_tag_occurrences=1))
+"""
+
+
+@pytest.mark.fault
+def test_a_killed_run_goes_on_where_it_was(tmp_path: Path, folder: Path) -> None:
+    collection(folder, 300)
+    for seed in range(0, 300, 3):
+        add(folder, f"copy {seed}.png", picture(seed), "copy")
+    add(folder, "bad.png", b"")
+    undisturbed = Library.create_or_open(tmp_path / "undisturbed")
+    expected = run(undisturbed, folder).to_dict()
+
+    rng, interrupted = random.Random(0), 0
+    path = tmp_path / "killed"
+    environment = {**os.environ, "PYTHONPATH": str(Path(preparing.__file__).parent.parent)}
+    for _ in range(6):
+        command = [sys.executable, "-c", _PREPARE, str(folder), str(path)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"ready\n"
+            time.sleep(rng.uniform(0.05, 0.6))
+            process.send_signal(signal.SIGKILL)
+        library = Library.open(path)
+        interrupted += bool(library.images()) and not library.state.prepared
+    assert interrupted
+    resumed = Library.open(path)
+    report = run(resumed, folder).to_dict()
+    assert report["unchanged_files"] > 0
+    assert resumed.images() == undisturbed.images()
+    assert resumed.problems() == undisturbed.problems()
+    depends_on_the_run = {"new_images", "unchanged_files"}
+    assert {k: v for k, v in report.items() if k not in depends_on_the_run} == {
+        k: v for k, v in expected.items() if k not in depends_on_the_run
+    }
