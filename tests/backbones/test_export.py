@@ -70,11 +70,6 @@ def test_bf16_costs_little(
     assert overlap >= 0.9
 
 
-def test_stores_weights_in_half_precision(cache_dir: Path, lite0_config: BackboneConfig) -> None:
-    weights = cached_graph(lite0_config, cache_dir).with_suffix(".bin")
-    assert weights.stat().st_size < 3 * build_model(lite0_config).count_params()
-
-
 def test_a_model_whose_values_are_not_finite_is_refused(tmp_path: Path) -> None:
     keras = import_keras()
     inputs = keras.Input((16, 16, 3))

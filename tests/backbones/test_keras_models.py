@@ -60,13 +60,14 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("no_network")
-def test_a_failed_download_names_both_ways_out() -> None:
+def test_a_failed_download_names_both_ways_out(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(WeightsError) as caught:
         build_model(config("resnet50", "imagenet"))
     message = str(caught.value)
     assert "resnet50" in message
     assert "--weights FILE" in message
     assert "--model efficientnet-lite0" in message
+    assert capsys.readouterr().out == ""  # stdout is for results
 
 
 def test_random_weights_are_the_same_every_time() -> None:

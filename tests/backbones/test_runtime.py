@@ -28,9 +28,7 @@ def tiny_graph(folder: Path) -> Path:
 
 
 @pytest.fixture(params=["efficientnet-lite0", "tiny"])
-def backbone(
-    request: pytest.FixtureRequest, tmp_path: Path
-) -> tuple[Runtime, int, int]:
+def backbone(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Runtime, int, int]:
     """A backbone, its image size and its dimension."""
     if request.param == "tiny":
         return Runtime(tiny_graph(tmp_path), "f32"), 8, 3

@@ -22,8 +22,6 @@ from tagkin.errors import WeightsError
 MAGIC, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
 
 
-
-
 class Storage:
     """What a checkpoint's persistent ids refer to."""
 

@@ -1,8 +1,10 @@
 """The entry point ``tagkin``."""
 
+import functools
 import os
 import sys
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import typer
 
@@ -16,8 +18,33 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (prepare, embed, train, predict, similar, variants, demo):
-    app.command(command.NAME)(command.command)
+
+def _guarded(command: Callable[..., None]) -> Callable[..., None]:
+    """Turns a user's mistake into one clear message and exit code 2, never a traceback."""
+
+    @functools.wraps(command)
+    def run_command(*args: Any, **options: Any) -> None:
+        try:
+            command(*args, **options)
+        except TagkinError as error:
+            print(f"error: {error}", file=sys.stderr)
+            raise typer.Exit(2) from error
+        except KeyboardInterrupt as stop:
+            told = "stopped; what was stored stays, and the same command goes on from there"
+            print(told, file=sys.stderr)
+            raise typer.Exit(130) from stop
+
+        except BrokenPipeError:
+            raise
+        except OSError as error:  # the disk or a permission, where no message of ours was due
+            print(f"error: {error}; nothing that was stored is lost", file=sys.stderr)
+            raise typer.Exit(1) from error
+
+    return run_command
+
+
+for module in (prepare, embed, train, predict, similar, variants, demo):
+    app.command(module.NAME)(_guarded(module.command))
 
 
 def _print_version(wanted: bool) -> None:
@@ -42,18 +69,9 @@ def main(
 
 
 def run() -> None:
-    """Runs the command line; a mistake of the user's is one clear message and exit code 2."""
+    """Runs the command line."""
     try:
         app()
-    except TagkinError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print(
-            "stopped; what was stored stays, and the same command goes on from there",
-            file=sys.stderr,
-        )
-        sys.exit(130)
     except BrokenPipeError:  # the reader of a pipe, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
