@@ -302,6 +302,25 @@ def test_a_full_disk_loses_nothing_and_the_run_goes_on_later(
     assert ids == [row.id for row in library.images()]
 
 
+# The command itself, with small batches and slow, so that kills come before, in and after them.
+_SLOW_EMBED = """
+import time
+from tagkin import embeddings
+from tagkin.backbones import Runtime
+from tagkin.cli.main import run
+
+take = Runtime._take
+
+def slow_take(*arguments):
+    time.sleep(0.04)
+    return take(*arguments)
+
+Runtime._take = staticmethod(slow_take)
+embeddings._STORE_AFTER_VECTORS = 16
+run()
+"""
+
+
 @pytest.mark.fault
 def test_killed_ten_times_the_vectors_are_those_of_an_undisturbed_run(
     demo_library: Demo, run_tagkin: RunTagkin, tmp_path: Path
@@ -312,33 +331,30 @@ def test_killed_ten_times_the_vectors_are_those_of_an_undisturbed_run(
     arguments = ["embed", "--model", "efficientnet-lite0", "--precision", "f32", "--library"]
     done = run_tagkin(*arguments, undisturbed)
     assert done.returncode == 0, done.stderr
+    fingerprint = demo_library.config.fingerprint
     dice = random.Random(0)
+    stored = []
     kills = 0
     for _ in range(10):
         process = subprocess.Popen(
-            # Small batches, so that most kills come between two of them.
-            [
-                *(sys.executable, "-c"),
-                "from tagkin import embeddings; from tagkin.cli.main import run\n"
-                "embeddings._STORE_AFTER_VECTORS = 16\n"
-                "run()",
-                *(*arguments, str(killed)),
-            ],
+            [sys.executable, "-c", _SLOW_EMBED, *arguments, str(killed)],
             env=subprocess_environment(),
             cwd=tmp_path,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
         time.sleep(dice.uniform(0.2, 6))
-        if process.poll() is None:
-            process.send_signal(signal.SIGKILL)
-            kills += 1
+        kills += process.poll() is None
+        process.send_signal(signal.SIGKILL)
         process.wait()
-    assert kills >= 3
+        stored.append(len(Library.open(killed).vector_ids(fingerprint)))
+    print(f"killed {kills} times, vectors stored after each: {stored}")
+    assert kills >= 5
+    assert stored == sorted(stored)
+    assert stored[-1] > 0
     done = run_tagkin(*arguments, killed)
     assert done.returncode == 0, done.stderr
-    config = demo_library.config
-    expected_ids, expected = Library.open(undisturbed).vectors(config.fingerprint)
-    ids, vectors = Library.open(killed).vectors(config.fingerprint)
+    expected_ids, expected = Library.open(undisturbed).vectors(fingerprint)
+    ids, vectors = Library.open(killed).vectors(fingerprint)
     assert ids == expected_ids == [row.id for row in demo_library.library.images()]
     assert vectors.tobytes() == expected.tobytes()

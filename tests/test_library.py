@@ -16,7 +16,8 @@ import pytest
 from tagkin import lance_table
 from tagkin.decisions import accepted_merges
 from tagkin.errors import LibraryError
-from tagkin.library import ImageFile, ImageRow, Library, LibraryState, Problem, atomic_file
+from tagkin.files import atomic_file
+from tagkin.library import ImageFile, ImageRow, Library, LibraryState, Problem
 
 AWKWARD_PATHS = [
     Path(os.fsdecode(b"/p/not utf-8 \xff\xfe.jpg")),
@@ -410,3 +411,15 @@ def test_a_writer_that_is_killed_at_any_moment_loses_nothing(tmp_path: Path) -> 
         assert len({problem.reason for problem in library.problems()}) <= 1
         assert len(library.problems()) in (0, 3)
     assert decided > 10
+
+
+def test_vectors_that_two_runs_stored_at_once_are_read_once(tmp_path: Path) -> None:
+    library = Library.create_or_open(tmp_path / "library")
+    library.add_vectors("fp", ["b", "a"], vectors(2, 1))
+    table = lance_table.LanceTable(tmp_path / "library" / "vectors-fp.lance", None)
+    table.append(table.read())  # what two merges that overlap leave behind
+    assert table.count() == 4
+    ids, read = library.vectors("fp")
+    assert ids == ["a", "b"]
+    assert read[:, 0].tolist() == [1, 2]
+    assert library.vector_ids("fp") == {"a", "b"}

@@ -1,7 +1,6 @@
 """A tagger: saved, copied, damaged, and asked for tags."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -194,7 +193,7 @@ def test_predictions_keep_their_order_among_bad_files(
     paths = [text, some[0], absent, text, some[1], some[2], tmp_path, some[0], text, absent]
     predictions = list(tagger.predict(iter(paths), lite0_settings, top=2))
     assert [p.path for p in predictions] == paths
-    good = {path for path in some}
+    good = set(some)
     for prediction in predictions:
         assert (prediction.error is None) == (prediction.path in good)
         assert len(prediction.tags) == (2 if prediction.path in good else 0)
@@ -292,10 +291,20 @@ def test_a_taken_name_is_stepped_over(tagger: Tagger, tmp_path: Path) -> None:
     (tmp_path / "efficientnet-lite0-001").mkdir()
     (tmp_path / "efficientnet-lite0-001" / "notes.txt").write_text("mine")
     assert tagger.save_in(tmp_path).name == "efficientnet-lite0-002"
-    assert os.listdir(tmp_path / "efficientnet-lite0-001") == ["notes.txt"]
+    left = (tmp_path / "efficientnet-lite0-001").iterdir()
+    assert [path.name for path in left] == ["notes.txt"]
 
 
 def test_saving_where_nothing_can_be_written_is_an_error(tagger: Tagger, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(TaggerError, match="can't save"):
         tagger.save_in(tmp_path / "file")
+
+
+def test_a_flipped_byte_in_the_saved_backbone_is_noticed(demo_copy: Demo) -> None:
+    weights = demo_copy.tagger / "backbone.bin"
+    content = bytearray(weights.read_bytes())
+    content[len(content) // 2] ^= 1
+    weights.write_bytes(content)
+    with pytest.raises(TaggerError, match=r"backbone\.bin is not as it was saved"):
+        Tagger.load(demo_copy.tagger)

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from tagkin import fitting, images
 from tagkin.backbones import BackboneConfig, Embedder, open_backbone
 from tagkin.errors import BackboneError, ImageError, LibraryError
-from tagkin.library import ImageRow, Library, Problem, atomic_file
+from tagkin.files import atomic_file
+from tagkin.library import ImageRow, Library, Problem
 from tagkin.parallel import map_ahead
 from tagkin.preparing import content_id
 from tagkin.progress import Progress, silent
@@ -86,10 +87,10 @@ def embed(
     added = 0
     if missing:
         embedder = backbone or open_backbone(config, settings.cache_dir)
-        library.update_state(active_backbone=config.to_dict())
         vectors = embedder.embed_stream(read_images(missing, config, settings, problems))
         for batch_ids, batch in _in_batches(vectors, len(missing), progress):
             library.add_vectors(config.fingerprint, batch_ids, batch)
+            library.update_state(active_backbone=config.to_dict())
             added += len(batch_ids)
         if problems:
             library.add_problems(problems)

@@ -13,11 +13,9 @@
 Every write is one atomic step: a process killed at any time leaves the state before or after it.
 """
 
-import contextlib
 import getpass
 import json
 import os
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -30,6 +28,7 @@ from numpy.typing import NDArray
 
 from tagkin.decisions import Decision, DecisionKind
 from tagkin.errors import LibraryError
+from tagkin.files import atomic_file
 from tagkin.lance_table import LanceTable
 from tagkin.splits import Split
 
@@ -286,8 +285,9 @@ class Library:
             blocks.append(_to_matrix(batch.column("vector")))
         if not ids:
             return [], np.empty((0, 0), np.float16)
-        order = np.argsort(np.array(ids))
-        return [ids[i] for i in order], np.concatenate(blocks)[order]
+        # Two runs at the same time may both have stored a vector of the same image.
+        distinct, first = np.unique(np.array(ids), return_index=True)
+        return distinct.tolist(), np.concatenate(blocks)[first]
 
     def embedded_images(self, fingerprint: str) -> tuple[list[ImageRow], NDArray[np.float16]]:
         """Returns the images that have a file and a vector of a backbone, by id, with the vectors.
@@ -362,22 +362,6 @@ class Library:
         content = {"schema_version": SCHEMA_VERSION, **state.__dict__}
         with atomic_file(self.path / "library.json") as file:
             file.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
-
-
-@contextlib.contextmanager
-def atomic_file(path: Path) -> Iterator[Path]:
-    """Gives a temporary path that replaces ``path``, flushed to disk, if the block succeeds."""
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    os.close(descriptor)
-    temporary = Path(name)
-    try:
-        yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _is_ours(path: Path) -> bool:

@@ -12,7 +12,6 @@ On disk it is a folder that needs nothing beside itself and holds no pickle::
 import json
 import os
 import shutil
-import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -28,11 +27,13 @@ from tagkin import images
 from tagkin.backbones import BackboneConfig, Runtime
 from tagkin.embeddings import square
 from tagkin.errors import BackboneError, ImageError, TaggerError
+from tagkin.files import checksum, working_folder
 from tagkin.head import Head
 from tagkin.parallel import map_ahead
 from tagkin.settings import Settings
 
 FORMAT_VERSION = 1
+_BACKBONE_FILES = ("backbone.xml", "backbone.bin")
 
 # What reading a damaged file can raise.
 _DAMAGE = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, BackboneError)
@@ -90,8 +91,8 @@ class Tagger:
         """
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(prefix=".saving-", dir=folder) as name:
-                made = Path(name) / "tagger"
+            with working_folder(folder, ".saving-") as work:
+                made = work / "tagger"
                 made.mkdir()
                 self._write(made)
                 return self._move(made, folder)
@@ -102,8 +103,8 @@ class Tagger:
             ) from error
 
     def _write(self, folder: Path) -> None:
-        for suffix in (".xml", ".bin"):
-            shutil.copyfile(self.graph.with_suffix(suffix), folder / f"backbone{suffix}")
+        for name in _BACKBONE_FILES:
+            shutil.copyfile(self.graph.with_suffix(Path(name).suffix), folder / name)
         np.savez(
             folder / "head.npz",
             kernel=_half_if_lossless(self.head.kernel),
@@ -112,6 +113,7 @@ class Tagger:
         )
         content = {
             "format_version": FORMAT_VERSION,
+            "checksums": {name: checksum(folder / name) for name in _BACKBONE_FILES},
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "backbone": self.config.to_dict(),
             "tags": list(self.tags),
@@ -150,8 +152,9 @@ class Tagger:
                     f"the tagger {folder} has format {content['format_version']}, and this Tagkin "
                     f"reads format {FORMAT_VERSION}: install a newer Tagkin or train again"
                 )
-            for suffix in (".xml", ".bin"):
-                (folder / f"backbone{suffix}").stat()
+            for name, sum_then in content["checksums"].items():
+                if checksum(folder / name) != sum_then:
+                    raise ValueError(f"{name} is not as it was saved")
             with np.load(folder / "head.npz", allow_pickle=False) as arrays:
                 kernel = arrays["kernel"].astype(np.float32)
                 head = Head(kernel, arrays["bias"].astype(np.float32))

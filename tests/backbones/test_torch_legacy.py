@@ -1,7 +1,6 @@
 """Old PyTorch checkpoints are read without PyTorch, and can't run code."""
 
 import io
-import os
 import pickle
 import struct
 import zipfile
@@ -217,4 +216,4 @@ def test_random_bytes_are_an_error_and_nothing_worse(
         except WeightsError:
             continue
         assert all(isinstance(array, np.ndarray) for array in arrays.values())
-    assert os.listdir(tmp_path) == ["noise.pth"]
+    assert [p.name for p in tmp_path.iterdir()] == ["noise.pth"]

@@ -1,7 +1,6 @@
 """Variants in the demo collection, against pairs that were read off its tags by eye."""
 
 from itertools import combinations
-
 from typing import Any
 
 from tagkin.variants import Proposals
@@ -9,13 +8,26 @@ from tagkin.variants.in_library import find_in_library
 
 # Spellings, plurals, an abbreviation and a synonym, each side on three images or more.
 TRUE_PAIRS = {
-    frozenset(pair.split("/"))
-    for pair in (
-        "icon/icons flag/flags mime-types/mimetypes transport/transportation tool/tools "
-        "button/buttons dessert/desserts arrow/arrows symbol/symbols logo/logos vehicle/vehicles "
-        "book/books game/games plant/plants animal/animals vegetable/vegitable "
-        "north_america/northamerica valentine/valentines mapsym/map_symbol christmas/xmas"
-    ).split()
+    frozenset({"icon", "icons"}),
+    frozenset({"flag", "flags"}),
+    frozenset({"mime-types", "mimetypes"}),
+    frozenset({"transport", "transportation"}),
+    frozenset({"tool", "tools"}),
+    frozenset({"button", "buttons"}),
+    frozenset({"dessert", "desserts"}),
+    frozenset({"arrow", "arrows"}),
+    frozenset({"symbol", "symbols"}),
+    frozenset({"logo", "logos"}),
+    frozenset({"vehicle", "vehicles"}),
+    frozenset({"book", "books"}),
+    frozenset({"game", "games"}),
+    frozenset({"plant", "plants"}),
+    frozenset({"animal", "animals"}),
+    frozenset({"vegetable", "vegitable"}),
+    frozenset({"north_america", "northamerica"}),
+    frozenset({"valentine", "valentines"}),
+    frozenset({"mapsym", "map_symbol"}),
+    frozenset({"christmas", "xmas"}),
 }
 
 

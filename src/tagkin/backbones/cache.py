@@ -1,14 +1,13 @@
 """Exported graphs in the user's cache folder, each made once."""
 
-import hashlib
 import json
 import os
 import shutil
-import tempfile
 from pathlib import Path
 
 from tagkin.backbones.config import BackboneConfig
 from tagkin.errors import BackboneError
+from tagkin.files import checksum, working_folder
 
 _FILES = ("model.xml", "model.bin")
 
@@ -42,11 +41,11 @@ def _make(config: BackboneConfig, entry: Path) -> None:
 
     try:
         entry.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".export-", dir=entry.parent) as name:
-            made = Path(name) / config.graph_key
+        with working_folder(entry.parent, ".export-") as folder:
+            made = folder / config.graph_key
             made.mkdir()
             export_graph(config, made)
-            sums = {file: _checksum(made / file) for file in _FILES}
+            sums = {file: checksum(made / file) for file in _FILES}
             (made / "checksums.json").write_text(json.dumps(sums), "utf-8")
             if entry.exists() and not _is_whole(entry):
                 shutil.rmtree(entry)
@@ -65,11 +64,6 @@ def _make(config: BackboneConfig, entry: Path) -> None:
 def _is_whole(entry: Path) -> bool:
     try:
         sums = json.loads((entry / "checksums.json").read_text("utf-8"))
-        return all(sums[file] == _checksum(entry / file) for file in _FILES)
+        return all(sums[file] == checksum(entry / file) for file in _FILES)
     except (OSError, ValueError, KeyError, TypeError):
         return False
-
-
-def _checksum(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from tagkin.backbones.catalogue import get_spec
 from tagkin.backbones.lite0 import packaged_weights
 from tagkin.errors import BackboneError, WeightsError
+from tagkin.files import checksum
 from tagkin.hardware import processor_flags
 from tagkin.settings import Fit, Settings
 
@@ -109,8 +110,7 @@ def _weights_digest(weights: str, kind: str) -> str:
             "'random'"
         )
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+        return checksum(path)
     except OSError as error:
         raise WeightsError(f"can't read the weight file {path}: {error}") from error
 

@@ -13,21 +13,37 @@ from tagkin.backbones.catalogue import OFFLINE_BACKBONE, get_spec
 from tagkin.backbones.config import RANDOM_SEED, BackboneConfig
 from tagkin.backbones.lite0 import build_lite0, load_packaged_weights
 from tagkin.backbones.runtime import silence_telemetry
-from tagkin.errors import WeightsError
+from tagkin.errors import BackboneError, WeightsError
 
 _DOWNLOAD = "imagenet"
+
+# Names of the last normalisation before a shortcut: of EfficientNetV2 and of ResNet.
+_LAST_NORMS = ("project_bn", "_3_bn")
 
 
 @cache
 def import_keras() -> Any:
-    """Imports Keras on the TensorFlow backend, without TensorFlow's start-up messages."""
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    """Imports Keras on the TensorFlow backend, without TensorFlow's start-up messages.
+
+    What ``KERAS_BACKEND`` and ``~/.keras/keras.json`` say for other projects doesn't count here.
+
+    Raises:
+        BackboneError: This process has imported Keras on another backend before.
+    """
+    os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     silence_telemetry()  # Keras imports OpenVINO when it exports
     with _without_stderr():
         import keras
 
         keras.ops.zeros(())  # the first operation has more to say
+    if keras.backend.backend() != "tensorflow":
+        raise BackboneError(
+            f"Keras runs on {keras.backend.backend()} in this process, and Tagkin needs it on "
+            "tensorflow: import tagkin first, or set KERAS_BACKEND=tensorflow"
+        )
+    keras.config.set_floatx("float32")
+    keras.config.set_image_data_format("channels_last")
     return keras
 
 
@@ -68,7 +84,9 @@ def build_model(config: BackboneConfig) -> Any:
     if config.weights == "imagenet":
         return _build_application(config, _DOWNLOAD)
     if config.weights == "random":
-        return _build_application(config, None)
+        model = _build_application(config, None)
+        _damp_residuals(model)
+        return model
     return _load_file(config)
 
 
@@ -105,6 +123,17 @@ def _build_application(config: BackboneConfig, weights: str | None, top: bool = 
             "Either fetch the file elsewhere and pass it with --weights FILE, or use the backbone "
             f"whose weights are installed: --model {OFFLINE_BACKBONE}"
         ) from error
+
+
+def _damp_residuals(model: Any) -> None:
+    """Weakens what each block of a network with random weights adds to its shortcut.
+
+    In EfficientNetV2-L the values would grow to 1e10, which half precision can't hold, and
+    rounding alone would decide about the direction of the vectors.
+    """
+    for layer in model.layers:
+        if layer.name.endswith(_LAST_NORMS):
+            layer.gamma.assign(layer.gamma * 0.1)
 
 
 def _load_file(config: BackboneConfig) -> Any:

@@ -1,6 +1,7 @@
 """The entry point ``tagkin``."""
 
 import functools
+import io
 import os
 import sys
 from collections.abc import Callable
@@ -18,6 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
 
 def _guarded(command: Callable[..., None]) -> Callable[..., None]:
     """Turns a user's mistake into one clear message and exit code 2, never a traceback."""
@@ -70,6 +72,10 @@ def main(
 
 def run() -> None:
     """Runs the command line."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # Not every output can show every tag, and a file name need not be valid UTF-8.
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except BrokenPipeError:  # the reader of a pipe, such as head, has seen enough

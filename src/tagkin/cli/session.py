@@ -93,6 +93,14 @@ class Session:
 
     def backbone(self, library: "Library") -> "BackboneConfig":
         """Returns the backbone that an option names, else the active one, else the settings'."""
+        config = self._choose_backbone(library)
+        if config.weights == "random":
+            self.output.note(
+                "note: the weights are random, so the vectors mean nothing; for tests only"
+            )
+        return config
+
+    def _choose_backbone(self, library: "Library") -> "BackboneConfig":
         from tagkin.backbones import BackboneConfig, resolve_backbone
 
         stored = library.state.active_backbone

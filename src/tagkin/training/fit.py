@@ -11,6 +11,8 @@ from tagkin.progress import Progress, silent
 from tagkin.settings import Settings
 from tagkin.training.metrics import average_precision
 
+_BLOCK = 8192  # rows at once in double precision
+
 
 @dataclass(frozen=True)
 class Fit:
@@ -49,8 +51,7 @@ def fit_head(
 
     keras = import_keras()
     keras.utils.set_random_seed(settings.seed)
-    mean = vectors.mean(axis=0, dtype=np.float64).astype(np.float32)
-    deviation = vectors.std(axis=0, dtype=np.float64).astype(np.float32)
+    mean, deviation = _moments(vectors)
     dead = deviation < 1e-6
     deviation[dead] = 1.0
     frequency = np.asarray(labels.mean(axis=0), np.float64).ravel().clip(1e-5, 1 - 1e-5)
@@ -92,6 +93,15 @@ def fit_head(
     model.fit(batches, epochs=settings.max_epochs, callbacks=[ValidationMap(), stop], verbose=0)
     progress("training the head", settings.max_epochs, settings.max_epochs)
     return Fit(current(), int(np.argmax(history)) + 1, tuple(history))
+
+
+def _moments(vectors: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Returns the mean and the standard deviation of each column."""
+    mean = vectors.mean(axis=0, dtype=np.float64)
+    squares = np.zeros_like(mean)
+    for start in range(0, len(vectors), _BLOCK):
+        squares += np.square(vectors[start : start + _BLOCK] - mean).sum(axis=0)
+    return mean.astype(np.float32), np.sqrt(squares / len(vectors)).astype(np.float32)
 
 
 def _batches(
