@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from tagkin.errors import SettingsError
-from tagkin.settings import Settings, load_settings, valid_names
+from tagkin.settings import Settings, default_settings, load_settings, valid_names
 
 
 @pytest.fixture(autouse=True)
@@ -164,3 +164,11 @@ def test_settings_cannot_be_changed_afterwards() -> None:
 
 def test_every_setting_has_a_description() -> None:
     assert all(field.description for field in Settings.model_fields.values())
+
+
+def test_the_defaults_can_be_had_whatever_is_configured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TAGKIN_MIN_TAG_OCCURRENCES", "3")
+    monkeypatch.setenv("TAGKIN_LIBRARY", "elsewhere")
+    settings = default_settings(keep=load_settings())
+    assert settings.min_tag_occurrences == 10
+    assert settings.library == Path("elsewhere")

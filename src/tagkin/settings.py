@@ -167,6 +167,18 @@ def load_settings(
         raise SettingsError(f"a {ENV_PREFIX}* variable can't be read: {error}") from None
 
 
+def default_settings(keep: Settings) -> Settings:
+    """Returns the defaults, with the folders and the number of threads of ``keep``."""
+    kept = ("library", "cache_dir", "decode_threads")
+    return keep.model_copy(
+        update={
+            name: field.get_default(call_default_factory=True)
+            for name, field in Settings.model_fields.items()
+            if name not in kept
+        }
+    )
+
+
 def valid_names() -> list[str]:
     """Returns the names of all settings."""
     return list(Settings.model_fields)

@@ -39,19 +39,18 @@ def command(
     from tagkin.embeddings import embed
     from tagkin.library import Library
     from tagkin.preparing import prepare
-    from tagkin.settings import load_settings
+    from tagkin.settings import default_settings, load_settings
     from tagkin.sources import open_source
     from tagkin.tagger import Tagger
     from tagkin.training.train import train
     from tagkin.variants.in_library import find_in_library
 
     output = Output(json)
-    # The demo shows the same on every machine, whatever the user has configured for their own.
-    settings = load_settings(
-        {
-            "library": library,
+    # The demo shows the same everywhere, whatever the user has configured for a collection of
+    # their own; only where it works and with how many threads is theirs to say.
+    settings = default_settings(keep=load_settings({"library": library}, {})).model_copy(
+        update={
             "model_architecture": OFFLINE_BACKBONE,
-            "weights": "imagenet",
             "precision": "f32",
             "exclude_tags": _JUNK_TAGS,
         }
