@@ -25,7 +25,7 @@ from tagkin.vocabulary import TagRules
 
 _CELL, _GAP, _TEXT = 128, 10, 36
 _INK, _FAINT, _GOOD = (30, 30, 30), (110, 110, 110), (20, 120, 60)
-_QUERIES = ("bahamas", "clock11", "casa_in_campagna", "grounded")
+_QUERIES = ("dog_05", "roadsigns__tram", "western-australia", "glace_2", "flags__america__bahamas")
 _VARIANTS = (("flag", "flags"), ("mimetypes", "mime-types"), ("vegetable", "vegitable"))
 
 
@@ -47,7 +47,7 @@ def main() -> None:
     predictions = list(tagger.predict([row.paths[0] for row in queries], settings))
     rows = []
     for query, prediction in zip(queries, predictions, strict=True):
-        real = rules.resolve_all(query.tags)
+        real = rules.wanted(query.tags)
         tags = [(f"{t.tag} {t.score:.2f}", t.tag in real) for t in prediction.tags]
         near = index.similar_to_image(query.id, limit=5).images
         cells = [(query.paths[0], "query")]
@@ -69,7 +69,8 @@ def main() -> None:
 
 
 def _query(rows: Sequence[ImageRow], name: str) -> ImageRow:
-    return next(row for row in rows if name in row.paths[0].stem)
+    """Finds an image of the test split, which the tagger has not seen."""
+    return next(row for row in rows if name in row.paths[0].stem and row.split == "test")
 
 
 _Row = tuple[list[tuple[str, bool]], list[tuple[Path, str]]]

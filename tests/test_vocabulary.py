@@ -187,3 +187,9 @@ def test_nothing_to_count(images: list[tuple[str, ...]]) -> None:
     assert vocabulary.tags == ()
     labels = vocabulary.multi_hot(images)
     assert (labels.shape, labels.toarray().size) == ((len(images), 0), 0)
+
+
+def test_excluded_tags_are_not_wanted_however_they_are_spelled() -> None:
+    rules = TagRules(aliases={"re-post": "repost"}, exclude=["Repost"])
+    assert rules.wanted(["cat", "REPOST", "re-post"]) == ("cat",)
+    assert rules.resolve_all(["cat", "REPOST"]) == ("cat", "repost")

@@ -130,7 +130,7 @@ def vocabulary_of(rows: Iterable[ImageRow], rules: TagRules, settings: Settings)
     return Vocabulary.build(
         (rules.resolve_all(row.tags) for row in rows if row.files),
         min_tag_occurrences=settings.min_tag_occurrences,
-        exclude=[rules.resolve(tag) for tag in settings.exclude_tags],
+        exclude=rules.excluded,
     )
 
 

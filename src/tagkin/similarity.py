@@ -21,7 +21,7 @@ _BLOCK = 65536  # rows scored at once, which bounds the memory of float32 copies
 
 @dataclass(frozen=True)
 class SimilarImage:
-    """An image near the query: cosine similarity in -1..1 and its resolved tags."""
+    """An image near the query: its cosine similarity in -1..1, and its tags but excluded ones."""
 
     id: str
     paths: tuple[Path, ...]
@@ -84,7 +84,7 @@ class SimilarityIndex:
         self.rows = rows
         self.vectors = vectors
         self.rules = rules
-        self.tags = [rules.resolve_all(row.tags) for row in rows]
+        self.tags = [rules.wanted(row.tags) for row in rows]
         self.images_of: dict[str, list[int]] = {}
         for image, tags in enumerate(self.tags):
             for tag in tags:

@@ -27,12 +27,17 @@ class TagRules:
     unicode_form: str = "NFKC"
     aliases: Mapping[str, str] = field(default_factory=dict)
     merges: Mapping[str, str] = field(default_factory=dict)
+    exclude: Iterable[str] = ()
 
     @classmethod
     def from_settings(cls, settings: Settings, decisions: Iterable[Decision] = ()) -> "TagRules":
         """Collects the rules from the settings and the decisions of a library."""
         return cls(
-            settings.fold_case, settings.unicode_form, settings.aliases, accepted_merges(decisions)
+            settings.fold_case,
+            settings.unicode_form,
+            settings.aliases,
+            accepted_merges(decisions),
+            settings.exclude_tags,
         )
 
     def fold(self, raw: str) -> str:
@@ -56,6 +61,15 @@ class TagRules:
     def resolve_all(self, raw_tags: Iterable[str]) -> tuple[str, ...]:
         """Returns the distinct tags of one image in the order in which they were read."""
         return tuple(dict.fromkeys(tag for raw in raw_tags if (tag := self.resolve(raw))))
+
+    @cached_property
+    def excluded(self) -> frozenset[str]:
+        """The tags that the owner doesn't want to see, resolved."""
+        return frozenset(self.resolve(tag) for tag in self.exclude)
+
+    def wanted(self, raw_tags: Iterable[str]) -> tuple[str, ...]:
+        """Returns what ``resolve_all`` does, without the excluded tags."""
+        return tuple(tag for tag in self.resolve_all(raw_tags) if tag not in self.excluded)
 
     @cached_property
     def _renames(self) -> dict[str, str]:

@@ -1,5 +1,7 @@
 """``tagkin demo``."""
 
+import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -95,11 +97,13 @@ def command(
     _print_neighbours(output, similar)
     output.print()
     print_variants(output, proposals)
+    # From a virtual environment that is not on the path, as after `make demo`.
+    tagkin = "tagkin" if shutil.which("tagkin") else sys.argv[0]
     output.print(
         f"\nThe library is in [bold]{library}[/]. Go on with it, for example:\n"
-        f"  tagkin similar --tag bird --library {library}\n"
-        f"  tagkin predict YOUR_IMAGE --library {library}\n"
-        "or read your own collection with 'tagkin prepare FOLDER'."
+        f"  {tagkin} similar --tag bird --library {library}\n"
+        f"  {tagkin} predict YOUR_IMAGE --library {library}\n"
+        f"or read your own collection with '{tagkin} prepare FOLDER'."
     )
 
 
@@ -135,7 +139,7 @@ def _print_predictions(
     rules = TagRules.from_settings(settings, library.decisions())
     shown = table("image", "predicted (probability)", "users' tags", title="unseen images")
     for row, prediction in zip(rows, predicted, strict=True):
-        real = rules.resolve_all(row.tags)
+        real = rules.wanted(row.tags)
         tags = [
             f"[green]{escape(t.tag)}[/] {t.score:.2f}"
             if t.tag in real
