@@ -1,5 +1,9 @@
 """A Keras backbone into an OpenVINO graph: uint8 pixels in, float32 vectors out."""
 
+import contextlib
+import platform
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +53,8 @@ def export_model(model: Any, folder: Path) -> None:
     ov = import_openvino()
     size = int(model.input_shape[1])
     exported = folder / "keras.xml"
-    model.export(str(exported), format="openvino", verbose=False)
+    with _tensorflow_version_told():
+        model.export(str(exported), format="openvino", verbose=False)
     graph = ov.Core().read_model(exported)
     embedding = graph.outputs[0].get_node()
     graph = ov.Model([embedding], graph.get_parameters(), model.name)
@@ -73,6 +78,32 @@ def export_model(model: Any, folder: Path) -> None:
     for name in ("keras", "single", "half"):
         for suffix in (".xml", ".bin"):
             (folder / f"{name}{suffix}").unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _tensorflow_version_told() -> Iterator[None]:
+    """Lets OpenVINO find out TensorFlow's version on Python 3.13 and later.
+
+    OpenVINO 2026.4 does it with ``exec("import tensorflow")`` and then ``exec("del tensorflow")``,
+    which fails there, since an ``exec`` no longer sees what an earlier one did to a function's locals
+    (PEP 667; see openvinotoolkit/openvino pull request 32482).
+    """
+    import tensorflow
+    from openvino.frontend.tensorflow import utils
+
+    def environment(_framework: str) -> dict[str, str]:
+        return {
+            "python_version": platform.python_version(),
+            "sys_platform": sys.platform,
+            "tensorflow": tensorflow.__version__,
+        }
+
+    asked = utils.get_environment_setup
+    utils.get_environment_setup = environment
+    try:
+        yield
+    finally:
+        utils.get_environment_setup = asked
 
 
 def _accept_uint8(ov: Any, graph: Any, size: int) -> Any:
