@@ -85,8 +85,8 @@ def _tensorflow_version_told() -> Iterator[None]:
     """Lets OpenVINO find out TensorFlow's version on Python 3.13 and later.
 
     OpenVINO 2026.4 does it with ``exec("import tensorflow")`` and then ``exec("del tensorflow")``,
-    which fails there, since an ``exec`` no longer sees what an earlier one did to a function's locals
-    (PEP 667; see openvinotoolkit/openvino pull request 32482).
+    which fails there, since an ``exec`` no longer sees what an earlier one did to the locals of a
+    function (PEP 667; see openvinotoolkit/openvino pull request 32482).
     """
     import tensorflow
     from openvino.frontend.tensorflow import utils
