@@ -86,8 +86,8 @@ def _option_name(parameter: Any) -> str:
 
 def _option_help(parameter: Any) -> str:
     default = parameter.default
-    told = "[default" in (parameter.help or "") or default is None or parameter.is_flag
-    text = (parameter.help or "") + ("" if told else f"  [default: {default}]")
+    told = "(default" in (parameter.help or "") or default is None or parameter.is_flag
+    text = (parameter.help or "") + ("" if told else f" (default: {default})")
     return text.replace("|", "\\|")
 
 

@@ -100,10 +100,11 @@ def command(
     # From a virtual environment that is not on the path, as after `make demo`.
     tagkin = "tagkin" if shutil.which("tagkin") else sys.argv[0]
     output.print(
-        f"\nThe library is in [bold]{library}[/]. Go on with it, for example:\n"
+        f"\nThe library is in {library}. Go on with it, for example:\n"
         f"  {tagkin} similar --tag bird --library {library}\n"
         f"  {tagkin} predict YOUR_IMAGE --library {library}\n"
-        f"or read your own collection with '{tagkin} prepare FOLDER'."
+        f"or read your own collection with '{tagkin} prepare FOLDER'.",
+        markup=False,
     )
 
 

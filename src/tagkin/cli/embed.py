@@ -36,8 +36,10 @@ def command(
     json: JsonOption = False,
 ) -> None:
     """Make one vector per image; goes on where it stopped."""
+    from rich.markup import escape
+
     from tagkin.cli.progress import ProgressBars
-    from tagkin.cli.session import Output, Session
+    from tagkin.cli.session import Output, Session, printable
     from tagkin.embeddings import embed, export_vectors
 
     output = Output(json)
@@ -62,7 +64,7 @@ def command(
         f"{config.architecture}, {config.dimension} numbers each ({report.fingerprint})"
     )
     for path in exported:
-        output.print(f"wrote {path}")
+        output.print(f"wrote {escape(printable(path))}")
     if report.problems:
         output.note(f"{len(report.problems)} images could not be read:")
         output.problems(report.problems)

@@ -10,7 +10,7 @@ LibraryOption = Annotated[
     typer.Option(
         "--library",
         metavar="DIR",
-        help="Folder of the library.  [default: ./tagkin-library, or TAGKIN_LIBRARY]",
+        help="Folder of the library. (default: ./tagkin-library, or TAGKIN_LIBRARY)",
         show_default=False,
     ),
 ]
@@ -22,7 +22,7 @@ ModelOption = Annotated[
     typer.Option(
         "--model",
         metavar="NAME",
-        help="The backbone.  [default: the one last embedded, else efficientnetv2-l]",
+        help="The backbone. (default: the one last embedded, else efficientnetv2-l)",
         show_default=False,
     ),
 ]
@@ -41,7 +41,7 @@ ImageSizeOption = Annotated[
     typer.Option(
         "--image-size",
         metavar="PIXELS",
-        help="Side of the square that the backbone sees.  [default: the backbone's own]",
+        help="Side of the square that the backbone sees. (default: the backbone's own)",
         show_default=False,
     ),
 ]
@@ -50,7 +50,7 @@ FitOption = Annotated[
     typer.Option(
         "--fit",
         metavar="pad|squeeze|crop",
-        help="How an image is made square.  [default: pad]",
+        help="How an image is made square. (default: pad)",
         show_default=False,
     ),
 ]
@@ -59,7 +59,7 @@ PrecisionOption = Annotated[
     typer.Option(
         "--precision",
         metavar="auto|f32|bf16",
-        help="Arithmetic of the backbone.  [default: auto]",
+        help="Arithmetic of the backbone. (default: auto)",
         show_default=False,
     ),
 ]

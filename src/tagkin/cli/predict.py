@@ -21,7 +21,7 @@ def command(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="A saved tagger, or its folder.  [default: the newest of the backbone]",
+            help="A saved tagger, or its folder. (default: the newest of the backbone)",
             show_default=False,
         ),
     ] = None,
@@ -30,7 +30,7 @@ def command(
         typer.Option(
             min=1,
             metavar="K",
-            help="Exactly K tags for each image.  [default: those above their threshold]",
+            help="Exactly K tags for each image. (default: those above their threshold)",
             show_default=False,
         ),
     ] = None,

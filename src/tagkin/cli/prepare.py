@@ -27,7 +27,7 @@ def command(
         int | None,
         typer.Option(
             metavar="N",
-            help="Leave out tags on fewer images.  [default: 10]",
+            help="Leave out tags on fewer images. (default: 10)",
             show_default=False,
         ),
     ] = None,
@@ -49,7 +49,7 @@ def command(
         str | None,
         typer.Option(
             metavar="TEXT",
-            help="What separates the tags in a table's cell.  [default: detected]",
+            help="What separates the tags in a table's cell. (default: detected)",
             show_default=False,
         ),
     ] = None,
@@ -58,7 +58,7 @@ def command(
     ] = False,
     seed: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Seed of the split.  [default: 0]", show_default=False),
+        typer.Option(metavar="N", help="Seed of the split. (default: 0)", show_default=False),
     ] = None,
     json: JsonOption = False,
 ) -> None:
@@ -103,9 +103,11 @@ def print_prepared(output: "Output", report: "PrepareReport", path: Path) -> Non
     """Prints what a library holds."""
     from rich.markup import escape
 
+    from tagkin.cli.session import printable
+
     vocabulary = report.vocabulary
     output.print(
-        f"[bold]{report.images}[/] images in {path} ({report.new_images} new, "
+        f"[bold]{report.images}[/] images in {escape(printable(path))} ({report.new_images} new, "
         f"{report.duplicate_files} duplicate files, {report.untagged_images} without tags, "
         f"{report.near_duplicate_groups} groups of near-duplicates)"
     )

@@ -40,10 +40,10 @@ class Output:
             text = json.dumps(value)
         print(text, flush=True)
 
-    def print(self, *what: Any) -> None:
+    def print(self, *what: Any, markup: bool = True) -> None:
         """Prints for a person; nothing if JSON was asked for."""
         if not self.as_json:
-            self.results.print(*what)
+            self.results.print(*what, markup=markup)
 
     def note(self, text: str) -> None:
         """Tells something on stderr that is not part of the result."""

@@ -20,13 +20,13 @@ def command(
         int | None,
         typer.Option(
             metavar="N",
-            help="Leave out tags on fewer images.  [default: as prepared, else 10]",
+            help="Leave out tags on fewer images. (default: as prepared, else 10)",
             show_default=False,
         ),
     ] = None,
     seed: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Seed of training.  [default: 0]", show_default=False),
+        typer.Option(metavar="N", help="Seed of training. (default: 0)", show_default=False),
     ] = None,
     json: JsonOption = False,
 ) -> None:
