@@ -15,7 +15,8 @@ from rich.console import Console
 from tagkin.backbones import BackboneConfig
 from tagkin.cli.session import Output
 from tagkin.cli.variants import print_variants
-from tagkin.library import ImageRow, Library
+from tagkin.library import Library
+from tagkin.records import ImageRow
 from tagkin.settings import load_settings
 from tagkin.similarity import SimilarityIndex
 from tagkin.tagger import Tagger, find_tagger

@@ -17,7 +17,8 @@ from tagkin import lance_table
 from tagkin.decisions import accepted_merges
 from tagkin.errors import LibraryError
 from tagkin.files import atomic_file
-from tagkin.library import ImageFile, ImageRow, Library, LibraryState, Problem
+from tagkin.library import Library, LibraryState
+from tagkin.records import ImageFile, ImageRow, Problem
 
 AWKWARD_PATHS = [
     Path(os.fsdecode(b"/p/not utf-8 \xff\xfe.jpg")),
@@ -363,7 +364,8 @@ _WRITER = """
 import sys
 from pathlib import Path
 import numpy as np
-from tagkin.library import ImageRow, Library, Problem
+from tagkin.library import Library
+from tagkin.records import ImageRow, Problem
 
 library = Library.create_or_open(Path(sys.argv[1]))
 start = len(library.decisions())

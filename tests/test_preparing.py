@@ -15,8 +15,9 @@ from helpers_collection import add, bomb, collection, encode, picture
 from PIL import Image
 
 from tagkin import images, preparing
-from tagkin.library import ImageRow, Library
+from tagkin.library import Library
 from tagkin.preparing import PrepareReport, content_id, prepare
+from tagkin.records import ImageRow
 from tagkin.settings import Settings
 from tagkin.sources import open_source
 

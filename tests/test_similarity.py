@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tagkin import similarity
 from tagkin.errors import LibraryError, UnknownTagError
-from tagkin.library import ImageFile, ImageRow
+from tagkin.records import ImageFile, ImageRow
 from tagkin.similarity import SimilarityIndex
 from tagkin.vocabulary import TagRules
 

@@ -14,10 +14,11 @@ from tagkin import fitting, images
 from tagkin.backbones import BackboneConfig, Embedder, open_backbone
 from tagkin.errors import BackboneError, ImageError, LibraryError
 from tagkin.files import atomic_file
-from tagkin.library import ImageRow, Library, Problem
+from tagkin.library import Library
 from tagkin.parallel import map_ahead
 from tagkin.preparing import content_id
 from tagkin.progress import Progress, silent
+from tagkin.records import ImageRow, Problem
 from tagkin.settings import Settings
 
 _STORE_AFTER_VECTORS = 1024

@@ -16,11 +16,11 @@ Every write is one atomic step: a process killed at any time leaves the state be
 import getpass
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -30,101 +30,19 @@ from tagkin.decisions import Decision, DecisionKind
 from tagkin.errors import LibraryError
 from tagkin.files import atomic_file
 from tagkin.lance_table import LanceTable
-from tagkin.splits import Split
+from tagkin.records import (
+    DECISIONS,
+    IMAGES,
+    PROBLEMS,
+    ImageRow,
+    Problem,
+    from_image,
+    to_image_rows,
+    to_matrix,
+    vector_schema,
+)
 
 SCHEMA_VERSION = 1
-
-# Paths are bytes: a file name on Linux need not be valid UTF-8, and Arrow strings must be.
-_FILE = pa.struct(
-    [
-        ("path", pa.binary()),
-        ("tags", pa.list_(pa.string())),
-        ("bytes", pa.int64()),
-        ("mtime_ns", pa.int64()),
-    ]
-)
-_IMAGES = pa.schema(
-    [
-        ("id", pa.string()),
-        ("files", pa.list_(_FILE)),
-        ("tags", pa.list_(pa.string())),
-        ("width", pa.int32()),
-        ("height", pa.int32()),
-        ("format", pa.string()),
-        ("frames", pa.int32()),
-        ("phash", pa.uint64()),
-        ("group", pa.string()),
-        ("split", pa.string()),
-    ]
-)
-_PROBLEMS = pa.schema([("path", pa.binary()), ("reason", pa.string())])
-_DECISIONS = pa.schema(
-    [
-        ("number", pa.int64()),
-        ("kind", pa.string()),
-        ("tags", pa.list_(pa.string())),
-        ("canonical", pa.string()),
-        ("undoes", pa.int64()),
-        ("when", pa.string()),
-        ("who", pa.string()),
-        ("evidence", pa.string()),
-    ]
-)
-
-
-@dataclass(frozen=True)
-class ImageFile:
-    """One file with an image's content, and the raw tags that were read for that file."""
-
-    path: Path
-    tags: tuple[str, ...]
-    bytes: int
-    mtime_ns: int
-
-
-@dataclass(frozen=True)
-class ImageRow:
-    """One distinct image content.
-
-    Attributes:
-        id: BLAKE2b-128 of the file's bytes, 32 hexadecimal digits.
-        files: The files with this content; empty if none is left.
-        width: Pixels, upright.
-        height: Pixels, upright.
-        format: Lower-case name of the file format, such as ``png``.
-        frames: 1, or the number of frames of an animation.
-        phash: 64-bit perceptual hash.
-        group: Name of its group of near-duplicates; None until ``prepare`` has finished.
-        split: ``train``, ``validation`` or ``test``; None until ``prepare`` has finished.
-    """
-
-    id: str
-    files: tuple[ImageFile, ...]
-    width: int
-    height: int
-    format: str
-    frames: int
-    phash: int
-    group: str | None = None
-    split: Split | None = None
-
-    @property
-    def tags(self) -> tuple[str, ...]:
-        """The raw tags of all its files, each once, in the order in which they were read."""
-        return tuple(dict.fromkeys(tag for file in self.files for tag in file.tags))
-
-    @property
-    def paths(self) -> tuple[Path, ...]:
-        """The paths of its files."""
-        return tuple(file.path for file in self.files)
-
-
-@dataclass(frozen=True)
-class Problem:
-    """A file that could not be used, and why."""
-
-    path: Path
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -148,9 +66,9 @@ class Library:
     def __init__(self, path: Path, state: LibraryState) -> None:
         self.path = path
         self.state = state
-        self._images = LanceTable(path / "images.lance", _IMAGES)
-        self._problems = LanceTable(path / "problems.lance", _PROBLEMS)
-        self._decisions = LanceTable(path / "decisions.lance", _DECISIONS)
+        self._images = LanceTable(path / "images.lance", IMAGES)
+        self._problems = LanceTable(path / "problems.lance", PROBLEMS)
+        self._decisions = LanceTable(path / "decisions.lance", DECISIONS)
 
     @classmethod
     def open(cls, path: Path) -> "Library":
@@ -215,12 +133,12 @@ class Library:
     def images(self) -> list[ImageRow]:
         """Returns all images, ordered by id."""
         rows = self._images.read().sort_by("id")
-        return [row for batch in rows.to_batches() for row in _to_image_rows(batch)]
+        return [row for batch in rows.to_batches() for row in to_image_rows(batch)]
 
     def upsert_images(self, rows: Sequence[ImageRow]) -> None:
         """Adds images, and replaces those with the same id, in one step."""
         if rows:
-            self._images.upsert(pa.Table.from_pylist([_from_image(r) for r in rows], _IMAGES), "id")
+            self._images.upsert(pa.Table.from_pylist([from_image(r) for r in rows], IMAGES), "id")
             self._images.tidy()
 
     # Problems ----------------------------------------------------------------------------
@@ -234,7 +152,7 @@ class Library:
     def replace_problems(self, problems: Iterable[Problem]) -> None:
         """Replaces the list of problems in one step."""
         rows = [{"path": os.fsencode(p.path), "reason": p.reason} for p in problems]
-        self._problems.replace(pa.Table.from_pylist(rows, _PROBLEMS))
+        self._problems.replace(pa.Table.from_pylist(rows, PROBLEMS))
         self._problems.tidy()
 
     def add_problems(self, problems: Iterable[Problem]) -> None:
@@ -247,7 +165,7 @@ class Library:
 
     def vector_ids(self, fingerprint: str) -> set[str]:
         """Returns the ids of the images that have a vector of this backbone."""
-        table = LanceTable(self._vector_path(fingerprint), _vector_schema(1))
+        table = LanceTable(self._vector_path(fingerprint), vector_schema(1))
         return set(table.read(["id"]).column("id").to_pylist())
 
     def add_vectors(
@@ -260,7 +178,7 @@ class Library:
             ids: Image ids.
             vectors: float32 of shape (images, dimension), finite.
         """
-        schema = _vector_schema(vectors.shape[1])
+        schema = vector_schema(vectors.shape[1])
         first = sorted(np.unique(np.array(ids, np.str_), return_index=True)[1])
         flat = pa.array(vectors[first].astype(np.float16).ravel(), pa.float16())
         columns = [
@@ -277,12 +195,12 @@ class Library:
         Returns:
             Ids, and float16 of shape (images, dimension); (0, 0) if there are none.
         """
-        table = LanceTable(self._vector_path(fingerprint), _vector_schema(1))
+        table = LanceTable(self._vector_path(fingerprint), vector_schema(1))
         ids: list[str] = []
         blocks: list[NDArray[np.float16]] = []
         for batch in table.batches(["id", "vector"]):
             ids.extend(batch.column("id").to_pylist())
-            blocks.append(_to_matrix(batch.column("vector")))
+            blocks.append(to_matrix(batch.column("vector")))
         if not ids:
             return [], np.empty((0, 0), np.float16)
         # Two runs at the same time may both have stored a vector of the same image.
@@ -338,7 +256,7 @@ class Library:
             evidence=evidence,
         )
         row = {**decision.__dict__, "tags": list(decision.tags)}
-        self._decisions.append(pa.Table.from_pylist([row], _DECISIONS))
+        self._decisions.append(pa.Table.from_pylist([row], DECISIONS))
         return decision
 
     # State and taggers -------------------------------------------------------------------
@@ -375,31 +293,3 @@ def _user() -> str:
         return getpass.getuser()
     except (OSError, KeyError):  # a container without an entry for this user
         return str(os.getuid()) if hasattr(os, "getuid") else "unknown"
-
-
-def _from_image(row: ImageRow) -> dict[str, Any]:
-    files = [{**file.__dict__, "path": os.fsencode(file.path)} for file in row.files]
-    return {**row.__dict__, "files": files, "tags": row.tags}
-
-
-def _to_image_rows(batch: pa.RecordBatch) -> Iterator[ImageRow]:
-    for row in batch.drop_columns(["tags"]).to_pylist():
-        files = tuple(
-            ImageFile(
-                path=Path(os.fsdecode(file["path"])),
-                tags=tuple(file["tags"]),
-                bytes=file["bytes"],
-                mtime_ns=file["mtime_ns"],
-            )
-            for file in row["files"]
-        )
-        yield ImageRow(**{**row, "files": files})
-
-
-def _vector_schema(dimension: int) -> pa.Schema:
-    return pa.schema([("id", pa.string()), ("vector", pa.list_(pa.float16(), dimension))])
-
-
-def _to_matrix(column: pa.FixedSizeListArray) -> NDArray[np.float16]:
-    flat = column.flatten().to_numpy(zero_copy_only=False)
-    return cast("NDArray[np.float16]", flat.reshape(len(column), -1))

@@ -17,9 +17,10 @@ import numpy as np
 
 from tagkin import fitting, images, near_duplicates
 from tagkin.errors import ImageError
-from tagkin.library import ImageFile, ImageRow, Library, Problem
+from tagkin.library import Library
 from tagkin.parallel import map_ahead
 from tagkin.progress import Progress, silent
+from tagkin.records import ImageFile, ImageRow, Problem
 from tagkin.settings import Settings
 from tagkin.sources import Source
 from tagkin.sources.record import ImageRecord, SourceProblem

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagkin.errors import LibraryError, UnknownTagError
-from tagkin.library import ImageRow, Library
+from tagkin.library import Library
+from tagkin.records import ImageRow
 from tagkin.vocabulary import TagRules
 
 _BLOCK = 65536  # rows scored at once, which bounds the memory of float32 copies

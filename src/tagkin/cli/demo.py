@@ -12,7 +12,8 @@ from tagkin.cli.options import JsonOption
 if TYPE_CHECKING:
     from tagkin.backbones import BackboneConfig
     from tagkin.cli.session import Output
-    from tagkin.library import ImageRow, Library
+    from tagkin.library import Library
+    from tagkin.records import ImageRow
     from tagkin.settings import Settings
     from tagkin.similarity import SimilarResult
     from tagkin.tagger import Prediction
@@ -50,7 +51,7 @@ def command(
     output = Output(json)
     # The demo shows the same everywhere, whatever the user has configured for a collection of
     # their own; only where it works and with how many threads is theirs to say.
-    settings = default_settings(keep=load_settings({"library": library}, {})).model_copy(
+    settings = default_settings(keep=load_settings({"library": library})).model_copy(
         update={
             "model_architecture": OFFLINE_BACKBONE,
             "precision": "f32",

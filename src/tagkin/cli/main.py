@@ -35,7 +35,6 @@ def _guarded(command: Callable[..., None]) -> Callable[..., None]:
             told = "stopped; what was stored stays, and the same command goes on from there"
             print(told, file=sys.stderr)
             raise typer.Exit(130) from stop
-
         except BrokenPipeError:
             raise
         except OSError as error:  # the disk or a permission, where no message of ours was due

@@ -14,7 +14,8 @@ from tagkin.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from tagkin.backbones import BackboneConfig
-    from tagkin.library import Library, Problem
+    from tagkin.library import Library
+    from tagkin.records import Problem
 
 BACKBONE_OPTIONS = ("model_architecture", "weights", "image_size", "fit", "precision")
 #: Options of ``prepare`` that the library remembers for later commands.
