@@ -6,8 +6,10 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +19,13 @@ from conftest import Demo, RunTagkin, subprocess_environment
 from numpy.typing import NDArray
 from PIL import Image
 
-from tagkin import embeddings
-from tagkin.backbones import BackboneConfig, Runtime
-from tagkin.embeddings import embed, embed_file, export_vectors
+from tagkin import embeddings, images
+from tagkin.backbones import BackboneConfig, Runtime, runtime
+from tagkin.embeddings import LibrarySample, embed, embed_file, export_vectors
 from tagkin.errors import BackboneError, ImageError, LibraryError
 from tagkin.library import Library
 from tagkin.preparing import prepare
+from tagkin.records import ImageFile, ImageRow
 from tagkin.settings import Settings
 from tagkin.sources import open_source
 
@@ -42,7 +45,7 @@ class CountingBackbone:
         for key, image in images:
             if self.fail_after is not None and len(self.seen) >= self.fail_after:
                 raise KeyboardInterrupt
-            self.seen.append(key)
+            self.seen.append(key[0])  # the second part is the number of views
             vector = np.linspace(1, image.mean() + 1, self.dimension, dtype=np.float32)
             if self.value is not None:
                 vector[-1] = self.value
@@ -129,9 +132,7 @@ def test_only_new_images_are_embedded(
 def test_vectors_of_two_backbones_stay_apart(
     library: Library, lite0_config: BackboneConfig, settings: Settings
 ) -> None:
-    from dataclasses import replace
-
-    other = replace(lite0_config, fit="crop")
+    other = replace(lite0_config, views=("crop",))
     embed(library, lite0_config, settings, backbone=CountingBackbone(4))
     embed(library, other, settings, backbone=CountingBackbone(6))
     assert library.vectors(lite0_config.fingerprint)[1].shape == (11, 4)
@@ -254,6 +255,167 @@ def test_a_file_that_is_no_image_is_named(
     for wrong in (path, tmp_path / "absent.jpg"):
         with pytest.raises(ImageError, match=wrong.name):
             embed_file(wrong, lite0_config, settings)
+
+
+# A drive that has gone
+
+
+def hang(
+    monkeypatch: pytest.MonkeyPatch, *names: str, release: threading.Event | None = None
+) -> None:
+    """Has files of these names hang, as those on a network drive that has gone."""
+    read_bytes = images.read_bytes
+    waits = release or threading.Event()
+
+    def read(path: Path, limits: images.ImageLimits) -> bytes:
+        if path.name in names:
+            waits.wait(20)
+        return read_bytes(path, limits)
+
+    monkeypatch.setattr(images, "read_bytes", read)
+
+
+@pytest.mark.parametrize("names", [("05.png",), ("03.png", "04.png", "07.png")])
+def test_a_file_that_hangs_is_a_problem_and_the_rest_is_embedded(
+    names: tuple[str, ...],
+    library: Library,
+    pictures: Path,
+    lite0_config: BackboneConfig,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    release = threading.Event()
+    hang(monkeypatch, *names, release=release)
+    hasty = settings.model_copy(update={"read_timeout": 0.5, "decode_threads": 2})
+    report = embed(library, lite0_config, hasty, backbone=CountingBackbone())
+    release.set()
+    assert report.added == 11 - len(names)
+    assert sorted(problem.path.name for problem in report.problems) == sorted(names)
+    assert all("0.5 seconds (read_timeout)" in problem.reason for problem in report.problems)
+    assert {pictures / name for name in names} <= {p.path for p in library.problems()}
+    monkeypatch.undo()
+    again = embed(library, lite0_config, settings, backbone=CountingBackbone())
+    assert (again.added, again.problems) == (len(names), ())  # when the drive is back
+
+
+# Views
+
+
+def test_the_vector_of_several_views_is_the_mean_of_theirs(
+    demo_images: list[Path],
+    lite0_config: BackboneConfig,
+    lite0: Runtime,
+    settings: Settings,
+    tmp_path: Path,
+) -> None:
+    library = Library.create_or_open(tmp_path / "library")
+    (tmp_path / "drawings").mkdir()
+    for path in demo_images[:6]:
+        shutil.copy(path, tmp_path / "drawings")
+    prepare(library, open_source(tmp_path / "drawings"), settings)
+    stored = []
+    for views in (("squeeze",), ("crop-flip",), ("squeeze", "crop-flip")):
+        config = replace(lite0_config, views=views)
+        assert embed(library, config, settings, backbone=lite0).added == 6
+        ids, vectors = library.vectors(config.fingerprint)
+        assert len(ids) == 6
+        stored.append(vectors.astype(np.float32))
+    squeeze, crop, both = stored
+    assert np.abs(squeeze - crop).max(axis=1).min() > 0.01
+    np.testing.assert_allclose(both, (squeeze + crop) / 2, rtol=2e-3, atol=1e-3)
+    row = library.images()[4]
+    _, vector = embed_file(row.paths[0], config, settings)
+    np.testing.assert_allclose(vector, both[4], rtol=2e-3, atol=1e-3)
+
+
+# Precision
+
+
+@pytest.mark.parametrize(
+    ("precision", "where"), [("bf16", "a processor with bf16"), ("f16", "--device gpu")]
+)
+def test_vectors_of_other_arithmetic_are_not_added_but_single_queries_work(
+    precision: Any,
+    where: str,
+    library: Library,
+    pictures: Path,
+    lite0_config: BackboneConfig,
+    lite0: Runtime,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for module in (embeddings, runtime):
+        monkeypatch.setattr(module, "has_bf16", lambda: False)
+    config = replace(lite0_config, precision=precision)
+    with pytest.raises(BackboneError, match=f"{where}.*--precision f32"):
+        embed(library, config, settings)
+    assert library.vector_ids(config.fingerprint) == set()
+    assert library.state.active_backbone is None
+    _, vector = embed_file(pictures / "05.png", config, settings)
+    _, expected = embed_file(pictures / "05.png", lite0_config, settings)
+    np.testing.assert_array_equal(vector, expected)
+    # Where all are there, nothing is added, and searching goes on.
+    embed(library, config, settings, backbone=CountingBackbone())
+    assert embed(library, config, settings).added == 0
+
+
+# The sample by which a precision is judged
+
+
+def test_a_sample_shows_images_as_the_backbone_sees_them(
+    library: Library, lite0_config: BackboneConfig, settings: Settings
+) -> None:
+    config = replace(lite0_config, image_size=32, views=("squeeze", "crop"))
+    sample = LibrarySample(library, settings)
+    ids = sample.ids(5)
+    assert ids == sample.ids(11)[:5] == [row.id for row in library.images()][:5]
+    pixels = sample.pixels(ids, config)
+    assert (pixels.shape, pixels.dtype) == ((5, 32, 32, 3), np.uint8)
+    limits = images.ImageLimits.from_settings(settings)
+    files = {row.id: row.paths[0] for row in library.images()}
+    views = [embeddings.decode_views(files[one].read_bytes(), config, limits) for one in ids]
+    for number in range(5):  # one of the views for each image in turn
+        np.testing.assert_array_equal(pixels[number], views[number][number % 2])
+    crops = sample.pixels(ids[::-1], replace(config, views=("crop",)))
+    np.testing.assert_array_equal(crops[0], views[4][1])  # in the order of the ids
+
+
+def test_images_that_cannot_be_read_are_left_out_of_a_sample(
+    library: Library, pictures: Path, lite0_config: BackboneConfig, settings: Settings
+) -> None:
+    config = replace(lite0_config, image_size=32)
+    sample = LibrarySample(library, settings)
+    ids = sample.ids(11)
+    assert len(sample.pixels(ids, config)) == 11
+    (pictures / "05.png").write_bytes(b"damaged")
+    (pictures / "06.png").unlink()
+    assert len(sample.pixels(ids, config)) == 9
+    assert library.problems() == []
+    Image.new("RGB", (50, 50), (1, 2, 3)).save(pictures / "05.png")  # edited in place
+    prepare(library, open_source(pictures), settings)
+    assert sum(not row.files for row in library.images()) == 1
+    again = LibrarySample(Library.open(library.path), settings)
+    assert again.ids(11) == ids
+    assert len(again.pixels(ids, config)) == 9
+    shutil.rmtree(pictures)
+    assert sample.pixels(ids, config).shape == (0, 32, 32, 3)
+    assert sample.pixels([], config).shape == (0, 32, 32, 3)
+
+
+def test_a_sample_stays_the_same_while_the_library_grows(
+    settings: Settings, tmp_path: Path
+) -> None:
+    library = Library.create_or_open(tmp_path / "library")
+    dice = random.Random(0)
+    ids = [f"{dice.getrandbits(128):032x}" for _ in range(700)]
+    rows = [ImageRow(i, (ImageFile(Path(i), (), 1, 1),), 1, 1, "png", 1, 0) for i in ids]
+    library.upsert_images(rows[:600])
+    before = LibrarySample(library, settings).ids(556)
+    library.upsert_images(rows[600:])
+    after = LibrarySample(Library.open(library.path), settings)
+    assert after.ids(556) == before
+    assert after.ids(16) == before[:16]
+    assert len(set(before)) == 556
 
 
 @pytest.fixture

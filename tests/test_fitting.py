@@ -39,6 +39,21 @@ def test_crop_keeps_what_resize_and_centre_crop_keep() -> None:
     assert np.abs(fit_square(image, 224, "crop") - expected).max() <= 1
 
 
+@pytest.mark.parametrize("fit", ["pad", "squeeze", "crop"])
+def test_shrinking_does_not_alias(fit: Any) -> None:
+    stripes = np.zeros((640, 640, 3), np.uint8)
+    stripes[:, ::2] = 255
+    square = fit_square(Image.fromarray(stripes), 224, fit)
+    assert np.abs(square[:, 2:-2].astype(int) - 127).max() <= 3
+
+
+def test_pad_is_pillows_bicubic_in_the_middle_of_grey() -> None:
+    image = Image.effect_noise((333, 500), 60).convert("RGB")
+    expected = Image.new("RGB", (224, 224), (127, 127, 127))
+    expected.paste(image.resize((149, 224), Image.Resampling.BICUBIC), (37, 0))
+    assert np.array_equal(fit_square(image, 224, "pad"), np.asarray(expected))
+
+
 @pytest.mark.parametrize("size", [(1, 10_000), (10_000, 1), (1, 1)])
 @pytest.mark.parametrize("fit", ["pad", "squeeze", "crop"])
 def test_extreme_proportions(size: tuple[int, int], fit: Any) -> None:

@@ -7,18 +7,21 @@ import signal
 import subprocess
 import sys
 import time
+import tracemalloc
 from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tagkin import lance_table
 from tagkin.decisions import accepted_merges
 from tagkin.errors import LibraryError
 from tagkin.files import atomic_file
 from tagkin.library import Library, LibraryState
-from tagkin.records import ImageFile, ImageRow, Problem
+from tagkin.records import ID_TYPE, ImageFile, ImageRow, Problem
 
 AWKWARD_PATHS = [
     Path(os.fsdecode(b"/p/not utf-8 \xff\xfe.jpg")),
@@ -104,6 +107,7 @@ def test_the_library_of_a_newer_tagkin_is_refused(library: Library) -> None:
         b'{"prepared": true}',
         b'{"schema_version": 1, "unheard_of": 1}',
         b'{"schema_version": 1, "remembered": 5}',
+        b'{"schema_version": 1, "sample": 5}',
     ],
 )
 def test_a_damaged_state_file_says_what_to_do_and_that_works(
@@ -215,6 +219,142 @@ def test_upsert_replaces_and_adds(library: Library) -> None:
     library.upsert_images([image(3), image(1, Path("/new"), tags=("new",))])
     library.upsert_images([])
     assert library.images() == [image(1, Path("/new"), tags=("new",)), image(2), image(3)]
+
+
+# Images by their ids
+
+
+def as_ids(*numbers: int) -> np.ndarray:
+    return np.array([f"{number:032x}" for number in numbers], ID_TYPE)
+
+
+def test_an_empty_library_has_no_ids(library: Library) -> None:
+    for ids in (library.image_ids(), library.without_vector(library.image_ids(), "f")):
+        assert (ids.shape, ids.dtype) == ((0,), np.dtype("S32"))
+    assert list(library.iter_images(library.image_ids())) == []
+    assert list(library.iter_images(as_ids(1))) == []
+    assert library.sample_ids() == []
+
+
+def test_ids_are_those_of_images_with_a_file_in_order(library: Library) -> None:
+    library.upsert_images([image(3, Path("/c")), image(1, Path("/a"), Path("/copy"))])
+    library.upsert_images([image(2), image(0xFFF, Path("/f"))])
+    ids = library.image_ids()
+    assert ids.dtype == np.dtype("S32")
+    assert ids.tolist() == as_ids(1, 3, 0xFFF).tolist()
+    library.upsert_images([image(3)])  # its file is gone
+    assert library.image_ids().tolist() == as_ids(1, 0xFFF).tolist()
+    library.upsert_images([image(1), image(0xFFF)])
+    assert library.image_ids().tolist() == []
+
+
+def test_images_come_by_their_ids_as_they_were(library: Library) -> None:
+    rows = [
+        image(3, *AWKWARD_PATHS, tags=("Ü, 🐈", 'qu"ote'), phash=2**64 - 1),
+        image(1, Path("/p/a.jpg"), phash=2**63),
+        image(2),
+        ImageRow("f" * 32, (), 70_000, 1, "gif", 99, 0, "g", "validation"),
+    ]
+    library.upsert_images(rows)
+    found = list(library.iter_images(library.image_ids()))
+    assert sorted(found, key=lambda row: row.id) == [rows[1], rows[0]]
+    assert list(library.iter_images(as_ids(2))) == [rows[2]]
+    assert list(library.iter_images(as_ids(7, 8))) == []
+    assert list(library.iter_images(as_ids())) == []
+
+
+@pytest.mark.parametrize("wanted", [1, 100, 1000])  # looked up one by one, or sifted
+def test_the_wanted_images_come_however_many(library: Library, wanted: int) -> None:
+    library.upsert_images([image(number, Path(f"/{number}")) for number in range(1500)])
+    numbers = sorted(random.Random(0).sample(range(3000), wanted))
+    found = list(library.iter_images(as_ids(*numbers)))
+    expected = [image(number, Path(f"/{number}")) for number in numbers if number < 1500]
+    assert sorted(found, key=lambda row: row.id) == expected
+
+
+def test_images_come_in_little_memory(library: Library) -> None:
+    library.upsert_images([image(number, Path(f"/{number}")) for number in range(5000)])
+    ids = library.image_ids()
+
+    def peak(stream: bool) -> int:
+        tracemalloc.start()
+        count = sum(1 for _ in (library.iter_images(ids) if stream else library.images()))
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert count == 5000
+        return most
+
+    assert peak(stream=True) < peak(stream=False) / 3
+
+
+def test_images_without_a_vector_of_this_backbone_are_found(library: Library) -> None:
+    ids = as_ids(1, 2, 3, 5)
+    assert library.without_vector(ids, "f").tolist() == ids.tolist()
+    library.add_vectors("f", [f"{n:032x}" for n in (5, 2, 9, 0)], vectors(1, 2, 3, 4))
+    library.add_vectors("other", [f"{n:032x}" for n in (1, 2, 3)], vectors(1, 2, 3))
+    missing = library.without_vector(ids, "f")
+    assert (missing.tolist(), missing.dtype) == (as_ids(1, 3).tolist(), np.dtype("S32"))
+    assert library.without_vector(missing, "other").tolist() == []
+    assert library.without_vector(as_ids(), "f").tolist() == []
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.sets(st.integers(0, 40)), st.lists(st.sets(st.integers(0, 40), min_size=1), max_size=3))
+def test_what_is_without_a_vector_and_what_has_one_is_all(
+    tmp_path_factory: pytest.TempPathFactory, wanted: set[int], stored: list[set[int]]
+) -> None:
+    library = Library.create_or_open(tmp_path_factory.mktemp("library"))
+    for numbers in stored:
+        library.add_vectors("f", [f"{n:032x}" for n in numbers], vectors(*numbers))
+    missing = library.without_vector(as_ids(*sorted(wanted)), "f")
+    present = set().union(*stored)
+    assert missing.tolist() == as_ids(*sorted(wanted - present)).tolist()
+
+
+# The sample
+
+
+def fill(library: Library, start: int, stop: int) -> None:
+    dice = random.Random(0)
+    ids = [f"{dice.getrandbits(128):032x}" for _ in range(stop)]
+    library.upsert_images(
+        [
+            ImageRow(one, (ImageFile(Path(one), (), 1, 1),), 1, 1, "png", 1, 0)
+            for one in ids[start:stop]
+        ]
+    )
+
+
+def test_a_sample_stays_the_same_while_the_library_grows(library: Library) -> None:
+    fill(library, 0, 600)
+    sample = library.sample_ids()
+    assert len(sample) == 556
+    assert set(sample) < {one.decode() for one in library.image_ids().tolist()}
+    fill(library, 600, 1300)
+    assert library.sample_ids() == sample
+    assert Library.open(library.path).sample_ids() == sample
+
+
+def test_a_sample_does_not_change_the_rest_of_the_state(library: Library) -> None:
+    library.update_state(prepared=True, remembered={"seed": 3})
+    fill(library, 0, 10)
+    library.sample_ids()
+    state = Library.open(library.path).state
+    assert (state.prepared, state.remembered, len(state.sample)) == (True, {"seed": 3}, 10)
+
+
+def test_a_small_sample_is_drawn_again_when_there_is_much_more(library: Library) -> None:
+    # Or a library whose first images were embedded in bf16 would be too small for int8 for ever.
+    sizes = []
+    for start, stop in ((0, 20), (20, 39), (39, 40), (40, 79), (79, 550), (550, 600)):
+        fill(library, start, stop)
+        sizes.append(len(library.sample_ids()))
+    assert sizes == [20, 20, 40, 40, 550, 556]
+
+
+def test_a_sample_has_only_images_with_a_file(library: Library) -> None:
+    library.upsert_images([image(1, Path("/a")), image(2), image(3, Path("/c"))])
+    assert library.sample_ids() == [f"{1:032x}", f"{3:032x}"]
 
 
 # Problems

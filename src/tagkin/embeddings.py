@@ -10,16 +10,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tagkin import fitting, images
+from tagkin import images
 from tagkin.backbones import BackboneConfig, Embedder, open_backbone
 from tagkin.errors import BackboneError, ImageError, LibraryError
 from tagkin.files import atomic_file
+from tagkin.hardware import has_bf16
 from tagkin.library import Library
-from tagkin.parallel import map_ahead
+from tagkin.parallel import map_unordered
 from tagkin.preparing import content_id
 from tagkin.progress import Progress, silent
-from tagkin.records import ImageRow, Problem
+from tagkin.records import ID_TYPE, ImageRow, Problem
 from tagkin.settings import Settings
+from tagkin.views import embed_views, make_views, min_side_for
 
 _STORE_AFTER_VECTORS = 1024
 _STORE_AFTER_SECONDS = 10.0
@@ -77,18 +79,29 @@ def embed(
         BackboneError: The backbone gives values that are not finite.
     """
     started = time.monotonic()
-    rows = [row for row in library.images() if row.files]
-    if not rows:
+    if settings.device == "gpu" and backbone is None:
+        from tagkin.backbones.gpu import find_gpu
+
+        find_gpu()  # says so now if there is none, even if no vector is missing
+    ids = library.image_ids()
+    if not len(ids):
         raise LibraryError(
             f"the library {library.path} holds no image: run 'tagkin prepare SOURCE' first"
         )
-    present = library.vector_ids(config.fingerprint)
-    missing = [row for row in rows if row.id not in present]
+    missing = library.without_vector(ids, config.fingerprint)
     problems: list[Problem] = []
     added = 0
-    if missing:
-        embedder = backbone or open_backbone(config, settings.cache_dir)
-        vectors = embedder.embed_stream(read_images(missing, config, settings, problems))
+    if len(missing):
+        if backbone is None:
+            _check_precision(config, settings)
+        embedder = backbone or open_backbone(
+            config,
+            settings.cache_dir,
+            device=settings.device,
+            images=len(missing) * len(config.views),
+        )
+        pictures = read_images(library.iter_images(missing), config, settings, problems)
+        vectors = embed_views(embedder, pictures)
         for batch_ids, batch in _in_batches(vectors, len(missing), progress):
             library.add_vectors(config.fingerprint, batch_ids, batch)
             library.update_state(active_backbone=config.to_dict())
@@ -98,30 +111,46 @@ def embed(
     library.update_state(active_backbone=config.to_dict())
     return EmbedReport(
         fingerprint=config.fingerprint,
-        images=len(rows),
+        images=len(ids),
         added=added,
-        already=len(rows) - len(missing),
+        already=len(ids) - len(missing),
         problems=tuple(problems),
         seconds=time.monotonic() - started,
     )
 
 
+def _check_precision(config: BackboneConfig, settings: Settings) -> None:
+    """Refuses to add vectors to a set that was made with other arithmetic.
+
+    A single query or a tagger may run in f32 instead: that is near enough.
+    """
+    if settings.device == "cpu" and (
+        (config.precision == "bf16" and not has_bf16()) or config.precision == "f16"
+    ):
+        where = "a processor with bf16" if config.precision == "bf16" else "a GPU (--device gpu)"
+        raise BackboneError(
+            f"these vectors are in {config.precision}, which needs {where}: go on where they were "
+            "begun, or make all of them again with --precision f32"
+        )
+
+
 def read_images(
-    rows: Sequence[ImageRow],
+    rows: Iterable[ImageRow],
     config: BackboneConfig,
     settings: Settings,
     problems: list[Problem],
 ) -> Iterator[tuple[str, NDArray[np.uint8]]]:
-    """Yields ids and square images, decoded by several threads a bounded number ahead.
+    """Yields ids and views, decoded by several threads a bounded number ahead.
 
     Args:
         rows: The images to read.
-        config: Size and fit.
-        settings: Limits of images and number of threads.
+        config: Size and views.
+        settings: Limits of images, number of threads, and the time that a file may take.
         problems: Images that can't be read are appended here instead of being yielded.
 
     Yields:
-        Ids and uint8 RGB arrays of shape (size, size, 3), in the order of ``rows``.
+        Ids and uint8 RGB arrays of shape (views, size, size, 3), in the order in which they are
+        ready: one slow file holds up no other.
     """
     limits = images.ImageLimits.from_settings(settings)
 
@@ -132,28 +161,62 @@ def read_images(
                 data = images.read_bytes(path, limits)
                 if content_id(data) != row.id:
                     raise ImageError("changed since it was prepared: run 'tagkin prepare' again")
-                return square(data, config, limits)
+                return decode_views(data, config, limits)
             except ImageError as error:
                 problem = Problem(path, str(error))
         return problem
 
-    for row, outcome in map_ahead(read, rows, settings.decode_threads):
+    outcomes = map_unordered(read, rows, settings.decode_threads, timeout=settings.read_timeout)
+    for row, outcome in outcomes:
         if isinstance(outcome, Problem):
             problems.append(outcome)
+        elif isinstance(outcome, TimeoutError):
+            reason = f"could not be read within {settings.read_timeout:g} seconds (read_timeout)"
+            problems.append(Problem(row.paths[0], reason))
         else:
             yield row.id, outcome
 
 
-def square(data: bytes, config: BackboneConfig, limits: images.ImageLimits) -> NDArray[np.uint8]:
-    """Decodes an image to what a backbone takes: uint8 RGB of shape (size, size, 3).
+def decode_views(
+    data: bytes, config: BackboneConfig, limits: images.ImageLimits
+) -> NDArray[np.uint8]:
+    """Decodes an image to what a backbone takes: uint8 RGB of shape (views, size, size, 3).
 
     Raises:
         ImageError: The image can't be decoded or is beyond the limits.
     """
-    decoded = images.decode(
-        data, limits, min_side=fitting.min_side_for(config.image_size, config.fit)
-    )
-    return fitting.fit_square(decoded.image, config.image_size, config.fit)
+    min_side = min_side_for(config.image_size, config.views)
+    decoded = images.decode(data, limits, min_side=min_side)
+    return make_views(decoded.image, config.image_size, config.views)
+
+
+class LibrarySample:
+    """Some images of a library, by which a precision is judged; see `resolve_backbone`."""
+
+    def __init__(self, library: Library, settings: Settings) -> None:
+        self._library = library
+        self._settings = settings
+
+    def ids(self, count: int) -> list[str]:
+        """Returns the ids of up to so many images, the same ones each time."""
+        return self._library.sample_ids()[:count]
+
+    def pixels(self, ids: Sequence[str], config: BackboneConfig) -> NDArray[np.uint8]:
+        """Returns images as the backbone sees them, those that can't be read left out.
+
+        Returns:
+            uint8 RGB of shape (images, size, size, 3), one of the views for each image in turn.
+        """
+        found = self._library.iter_images(np.array(sorted(ids), ID_TYPE))
+        rows = (row for row in found if row.files)  # the last one may be gone since
+        place = {image: number for number, image in enumerate(ids)}
+        squares = {
+            image: views[place[image] % len(views)]
+            for image, views in read_images(rows, config, self._settings, [])
+        }
+        readable = [squares[image] for image in ids if image in squares]
+        shape = (0, config.image_size, config.image_size, 3)
+        return np.stack(readable) if readable else np.empty(shape, np.uint8)
 
 
 def embed_file(
@@ -171,11 +234,11 @@ def embed_file(
     limits = images.ImageLimits.from_settings(settings)
     try:
         data = images.read_bytes(path, limits)
-        image = square(data, config, limits)
+        views = decode_views(data, config, limits)
     except ImageError as error:
         raise ImageError(f"{path}: {error}") from error
     backbone = open_backbone(config, settings.cache_dir)
-    return content_id(data), backbone.embed(image[None])[0]
+    return next(embed_views(backbone, [(content_id(data), views)]))
 
 
 def export_vectors(library: Library, config: BackboneConfig, folder: Path) -> tuple[Path, Path]:

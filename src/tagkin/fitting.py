@@ -8,6 +8,9 @@ from tagkin.settings import Fit
 
 UInt8 = npt.NDArray[np.uint8]
 
+# Nearly all the time that fitting takes, 2.2 ms for COCO's photos at 224 px, is this kernel's. What
+# Pillow has that is faster changes EfficientNet-Lite0's vectors; their mean cosine to this kernel's
+# is 0.996 with reducing_gap or a JPEG decoded at half its size, 0.989 bilinear, 0.992 Hamming.
 _KERNEL = Image.Resampling.BICUBIC
 _PAD_COLOUR = (127, 127, 127)
 _CROP_SHARE = 0.875  # of the resized short side: the usual ImageNet evaluation
@@ -17,7 +20,8 @@ def min_side_for(size: int, fit: Fit) -> int:
     """The ``min_side`` for `decode` that costs `fit_square` no quality.
 
     It leaves at least the last halving to `fit_square`: scaling a JPEG by its blocks all the way
-    differs from the bicubic kernel by 1 grey level of 255 on average, this way by 0.1.
+    differs from the bicubic kernel by 2.6 grey levels of 255 on average (COCO photos), this way
+    by 1.2 to 1.4 where just a halving is left, and by less the more is left.
 
     Args:
         size: Pixels a side of the square.
@@ -50,9 +54,11 @@ def fit_square(image: Image.Image, size: int, fit: Fit) -> UInt8:
         return np.array(image.resize((size, size), _KERNEL, box=box))
     scale = size / max(width, height)
     inner = (max(1, round(width * scale)), max(1, round(height * scale)))
-    square = Image.new("RGB", (size, size), _PAD_COLOUR)
-    square.paste(image.resize(inner, _KERNEL), ((size - inner[0]) // 2, (size - inner[1]) // 2))
-    return np.array(square)
+    left, top = (size - inner[0]) // 2, (size - inner[1]) // 2
+    square = np.full((size, size, 3), _PAD_COLOUR, np.uint8)
+    fitted = np.asarray(image.resize(inner, _KERNEL))
+    square[top : top + inner[1], left : left + inner[0]] = fitted
+    return square
 
 
 def perceptual_hash(image: Image.Image) -> int:

@@ -3,8 +3,11 @@
 import os
 import platform
 import re
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
+
+_ISA_WITHOUT_BF16 = {"SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX512_CORE", "AVX512_CORE_VNNI"}
 
 
 def usable_cores() -> int:
@@ -17,18 +20,30 @@ def usable_cores() -> int:
 @cache
 def processor_flags() -> frozenset[str]:
     """Returns the instruction sets of the processor by Linux's names; empty where unknown."""
-    try:
-        found = re.search(r"^flags\s*:(.*)$", Path("/proc/cpuinfo").read_text("ascii"), re.M)
-    except (OSError, UnicodeDecodeError):
-        return frozenset()
-    return frozenset(found.group(1).split()) if found else frozenset()
+    return frozenset(_cpuinfo("flags").split())
 
 
 def processor_name() -> str:
     """Returns the processor's model name as the system gives it."""
-    try:
-        text = Path("/proc/cpuinfo").read_text("utf-8")
-        found = re.search(r"^model name\s*:\s*(.+)$", text, re.M)
-    except OSError:
-        found = None
-    return found.group(1).strip() if found else platform.processor() or platform.machine()
+    return _cpuinfo("model name") or platform.processor() or platform.machine()
+
+
+def has_bf16() -> bool:
+    """Returns whether the processor computes in bf16 itself.
+
+    OpenVINO's own list of capabilities names bf16 as well where it only emulates it, several
+    times slower than f32. ``ONEDNN_MAX_CPU_ISA`` can hide instructions from OpenVINO.
+    """
+    ceiling = os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper()
+    return ceiling not in _ISA_WITHOUT_BF16 and not processor_flags().isdisjoint(
+        {"amx_bf16", "avx512_bf16"}
+    )
+
+
+def _cpuinfo(field: str) -> str:
+    """Returns what Linux says of the first core; empty where it says nothing."""
+    with suppress(OSError):
+        text = Path("/proc/cpuinfo").read_text("utf-8", "replace")
+        if found := re.search(rf"^{field}[ \t]*:(.*)$", text, re.MULTILINE):
+            return found.group(1).strip()
+    return ""

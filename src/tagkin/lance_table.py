@@ -48,12 +48,23 @@ class LanceTable:
         table: pa.Table = self._run("read", lambda: self._open().to_table(columns=wanted))
         return table
 
-    def batches(self, columns: Sequence[str], rows: int = 16384) -> Iterator[pa.RecordBatch]:
-        """Yields the rows in batches, so that a large table needs little memory."""
+    def batches(
+        self, columns: Sequence[str], rows: int = 16384, *, where: str | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """Yields the rows in batches, so that a large table needs little memory.
+
+        Args:
+            columns: Their names.
+            rows: Most rows in a batch.
+            where: An SQL condition that they meet.
+        """
         if not self.exists():
             return
         batches = self._run(
-            "read", lambda: iter(self._open().to_batches(columns=list(columns), batch_size=rows))
+            "read",
+            lambda: iter(
+                self._open().to_batches(columns=list(columns), batch_size=rows, filter=where)
+            ),
         )
         while (batch := self._run("read", lambda: next(batches, None))) is not None:
             yield batch

@@ -16,7 +16,7 @@ Every write is one atomic step: a process killed at any time leaves the state be
 import getpass
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from tagkin.decisions import Decision, DecisionKind
@@ -32,6 +33,7 @@ from tagkin.files import atomic_file
 from tagkin.lance_table import LanceTable
 from tagkin.records import (
     DECISIONS,
+    ID_TYPE,
     IMAGES,
     PROBLEMS,
     ImageRow,
@@ -44,6 +46,9 @@ from tagkin.records import (
 
 SCHEMA_VERSION = 1
 
+_ROWS_AT_ONCE = 1024
+_SAMPLE = 556  # 300 to calibrate int8 with and 256 to judge it by
+
 
 @dataclass(frozen=True)
 class LibraryState:
@@ -53,11 +58,13 @@ class LibraryState:
         active_backbone: The backbone last embedded, as ``BackboneConfig.to_dict`` gives it.
         remembered: Settings given as options to ``prepare``, which hold for later commands.
         prepared: Whether the last ``prepare`` came to its end.
+        sample: Ids of the images by which a precision is judged, once some were needed.
     """
 
     active_backbone: Mapping[str, Any] | None = None
     remembered: Mapping[str, Any] = field(default_factory=dict)
     prepared: bool = False
+    sample: Sequence[str] = field(default_factory=list)
 
 
 class Library:
@@ -89,6 +96,8 @@ class Library:
             known = LibraryState(**content) if version == SCHEMA_VERSION else None
             if known and not isinstance(known.remembered, dict):
                 raise TypeError("'remembered' is no object")
+            if known and not isinstance(known.sample, list):
+                raise TypeError("'sample' is no list")
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise LibraryError(
                 f"{state_file} is damaged ({error}): delete that one file and run "
@@ -135,6 +144,41 @@ class Library:
         rows = self._images.read().sort_by("id")
         return [row for batch in rows.to_batches() for row in to_image_rows(batch)]
 
+    def image_ids(self) -> NDArray[np.bytes_]:
+        """Returns the ids of the images that have a file, in ascending order, as type S32."""
+        found = [
+            _ids(batch.filter(pc.greater(pc.list_value_length(batch.column("files")), 0)))
+            for batch in self._images.batches(["id", "files"])
+        ]
+        return np.sort(np.concatenate(found)) if found else np.empty(0, ID_TYPE)
+
+    def iter_images(self, ids: NDArray[np.bytes_]) -> Iterator[ImageRow]:
+        """Yields some images in the order in which they are stored, in little memory.
+
+        Args:
+            ids: Of the wanted images, type S32, in ascending order.
+        """
+        # A few are looked up; to look up most would be slower than to read all.
+        few = len(ids) <= _SAMPLE
+        names = ", ".join(f"'{image.decode('ascii')}'" for image in ids.tolist()) if few else ""
+        where = f"id IN ({names})" if names else None
+        for batch in self._images.batches(IMAGES.names, rows=_ROWS_AT_ONCE, where=where):
+            yield from to_image_rows(batch.filter(pa.array(_is_in(_ids(batch), ids))))
+
+    def sample_ids(self) -> list[str]:
+        """Returns the ids of up to 556 images that stay the same while the library grows.
+
+        Ids are hashes, so the smallest are a random choice. A choice of fewer, for want of more,
+        is made again when the library has twice as many images or enough of them.
+        """
+        chosen = list(self.state.sample)
+        if len(chosen) < _SAMPLE:
+            ids = self.image_ids()
+            if len(ids) >= min(_SAMPLE, 2 * len(chosen)):
+                chosen = [image.decode("ascii") for image in ids[:_SAMPLE].tolist()]
+                self.update_state(sample=chosen)
+        return chosen
+
     def upsert_images(self, rows: Sequence[ImageRow]) -> None:
         """Adds images, and replaces those with the same id, in one step."""
         if rows:
@@ -167,6 +211,21 @@ class Library:
         """Returns the ids of the images that have a vector of this backbone."""
         table = LanceTable(self._vector_path(fingerprint), vector_schema(1))
         return set(table.read(["id"]).column("id").to_pylist())
+
+    def without_vector(self, ids: NDArray[np.bytes_], fingerprint: str) -> NDArray[np.bytes_]:
+        """Returns those of some ids that have no vector of this backbone.
+
+        Args:
+            ids: Type S32, in ascending order.
+            fingerprint: The backbone's.
+        """
+        table = LanceTable(self._vector_path(fingerprint), vector_schema(1))
+        missing = np.ones(len(ids), bool)
+        for batch in table.batches(["id"]):
+            present = _ids(batch)
+            known = present[_is_in(present, ids)]
+            missing[np.searchsorted(ids, known)] = False
+        return ids[missing]
 
     def add_vectors(
         self, fingerprint: str, ids: Sequence[str], vectors: NDArray[np.float32]
@@ -280,6 +339,19 @@ class Library:
         content = {"schema_version": SCHEMA_VERSION, **state.__dict__}
         with atomic_file(self.path / "library.json") as file:
             file.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
+
+
+def _ids(batch: pa.RecordBatch) -> NDArray[np.bytes_]:
+    return np.asarray(batch.column("id").to_pylist(), ID_TYPE)
+
+
+def _is_in(ids: NDArray[np.bytes_], ascending: NDArray[np.bytes_]) -> NDArray[np.bool_]:
+    """Returns for each id whether it is among others, which are in ascending order."""
+    if not len(ascending):
+        return np.zeros(len(ids), bool)
+    places = np.minimum(np.searchsorted(ascending, ids), len(ascending) - 1)
+    found: NDArray[np.bool_] = ascending[places] == ids
+    return found
 
 
 def _is_ours(path: Path) -> bool:

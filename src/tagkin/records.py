@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 
 from tagkin.splits import Split
 
+#: NumPy's type of image ids: 32 hexadecimal digits.
+ID_TYPE = "S32"
+
 # Paths are bytes: a file name on Linux need not be valid UTF-8, and Arrow strings must be.
 _FILE = pa.struct(
     [

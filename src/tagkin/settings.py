@@ -29,7 +29,8 @@ CONFIG_FILE = "tagkin.toml"
 ENV_PREFIX = "TAGKIN_"
 
 Fit = Literal["pad", "squeeze", "crop"]
-Precision = Literal["auto", "f32", "bf16"]
+View = Literal["pad", "squeeze", "crop", "flip", "pad-flip", "squeeze-flip", "crop-flip"]
+Precision = Literal["auto", "f32", "bf16", "f16", "int8"]
 
 
 def user_cache() -> Path:
@@ -62,7 +63,21 @@ class Settings(BaseSettings):
         None, ge=32, le=2048, description="pixels a side; the backbone's own if not set"
     )
     fit: Fit = Field("pad", description="how an image is made square: pad, squeeze or crop")
-    precision: Precision = Field("auto", description="arithmetic of the backbone")
+    views: Annotated[tuple[View, ...], NoDecode] = Field(
+        (),
+        description="several views of an image whose vectors are averaged, in place of fit: pad, "
+        "squeeze, crop; flip mirrors the view before it",
+    )
+    precision: Precision = Field(
+        "auto", description="arithmetic of the backbone: auto, f32, bf16, int8, or f16 on a GPU"
+    )
+    int8_min_overlap: float = Field(
+        0.85,
+        ge=0,
+        le=1,
+        description="int8 is refused if fewer of the 10 nearest neighbours stay the same",
+    )
+    device: Literal["cpu", "gpu"] = Field("cpu", description="where embed runs the backbone")
     batch_size: int | None = Field(
         None,
         ge=1,
@@ -71,6 +86,10 @@ class Settings(BaseSettings):
     )
     decode_threads: int | None = Field(
         None, ge=1, le=256, description="threads that decode images; from the processor if not set"
+    )
+
+    read_timeout: float = Field(
+        120, gt=0, description="seconds after which embed gives up an image file it waits for"
     )
 
     fold_case: bool = Field(True, description="tags that differ by case only are one tag")
@@ -114,7 +133,7 @@ class Settings(BaseSettings):
         "first", description="the frame by which an animation is seen"
     )
 
-    @field_validator("exclude_tags", mode="before")
+    @field_validator("exclude_tags", "views", mode="before")
     @classmethod
     def _split_commas(cls, value: Any) -> Any:
         if isinstance(value, str):

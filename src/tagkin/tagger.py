@@ -25,12 +25,13 @@ from numpy.typing import NDArray
 
 from tagkin import images
 from tagkin.backbones import BackboneConfig, Runtime
-from tagkin.embeddings import square
+from tagkin.embeddings import decode_views
 from tagkin.errors import BackboneError, ImageError, TaggerError
 from tagkin.files import checksum, working_folder
 from tagkin.head import Head
 from tagkin.parallel import map_ahead
 from tagkin.settings import Settings
+from tagkin.views import embed_views
 
 FORMAT_VERSION = 1
 _BACKBONE_FILES = ("backbone.xml", "backbone.bin")
@@ -218,7 +219,7 @@ class Tagger:
 
         def read(path: Path) -> "NDArray[np.uint8] | str":
             try:
-                return square(images.read_bytes(path, limits), self.config, limits)
+                return decode_views(images.read_bytes(path, limits), self.config, limits)
             except ImageError as error:
                 return str(error)
 
@@ -235,7 +236,7 @@ class Tagger:
                     yield number, image
 
         following = 0
-        for number, vector in self.backbone.embed_stream(good_images()):
+        for number, vector in embed_views(self.backbone, good_images()):
             while following < number:
                 yield waiting.pop(following)
                 following += 1

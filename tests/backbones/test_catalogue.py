@@ -13,6 +13,7 @@ from tagkin.errors import BackboneError
         ("efficientnetv2-s", 1280, 384, 83.9),
         ("efficientnetv2-l", 1280, 384, 85.7),
         ("convnext-large", 1536, 384, 86.3),
+        ("vit-large", 1024, 384, 85.2),
         ("efficientnet-lite0", 1280, 224, 75.1),
     ],
 )

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from tagkin.backbones import BackboneConfig, Runtime, cached_graph
 from tagkin.backbones.export import export_model
 from tagkin.backbones.keras_models import build_model, import_keras
-from tagkin.embeddings import square
+from tagkin.embeddings import decode_views
 from tagkin.errors import BackboneError
 from tagkin.hardware import processor_flags
 from tagkin.images import ImageLimits, read_bytes
@@ -22,7 +22,7 @@ def drawings(
 ) -> NDArray[np.uint8]:
     limits = ImageLimits.from_settings(lite0_settings)
     some = demo_images[::10]
-    return np.stack([square(read_bytes(p, limits), lite0_config, limits) for p in some])
+    return np.stack([decode_views(read_bytes(p, limits), lite0_config, limits)[0] for p in some])
 
 
 def cosines(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,17 +1,20 @@
 """The contract of a backbone, kept by the real one and by a tiny stand-in."""
 
+import gc
+import itertools
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from conftest import subprocess_environment
 from numpy.typing import NDArray
 
-from tagkin.backbones import Runtime
-from tagkin.backbones.runtime import import_openvino
+from tagkin.backbones import BackboneConfig, Runtime, cached_graph, runtime
+from tagkin.backbones.runtime import Arithmetic, import_openvino
 from tagkin.errors import BackboneError
 
 
@@ -24,6 +27,19 @@ def tiny_graph(folder: Path) -> Path:
     means = ops.reduce_mean(ops.convert(pixels, ov.Type.f32), [1, 2], keep_dims=False)
     path = folder / "tiny.xml"
     ov.save_model(ov.Model([means], [pixels], "tiny"), path)
+    return path
+
+
+def graph_for_single_images(folder: Path) -> Path:
+    """The same, but a reshape to a fixed shape joins the images of a batch."""
+    ov = import_openvino()
+    from openvino import opset13 as ops
+
+    pixels = ops.parameter([1, 8, 8, 3], ov.Type.u8)
+    means = ops.reduce_mean(ops.convert(pixels, ov.Type.f32), [1, 2], keep_dims=False)
+    joined = ops.reshape(means, np.array([1, -1]), special_zero=False)
+    path = folder / "single.xml"
+    ov.save_model(ov.Model([joined], [pixels], "single"), path)
     return path
 
 
@@ -97,6 +113,120 @@ def test_takes_only_a_few_images_ahead(backbone: tuple[Runtime, int, int]) -> No
     assert taken < 150
     stream.close()  # type: ignore[attr-defined]
     assert list(runtime.embed_stream([])) == []
+
+
+# Several images a request
+
+
+@pytest.fixture(scope="module")
+def lite0_by_four(lite0_config: BackboneConfig, cache_dir: Path) -> Runtime:
+    return Runtime(cached_graph(lite0_config, cache_dir), "f32", batch=4)
+
+
+@pytest.mark.parametrize("count", [1, 3, 4, 8, 11])
+def test_a_batch_gives_each_image_the_vector_it_has_alone(
+    count: int, lite0: Runtime, lite0_by_four: Runtime
+) -> None:
+    images = pictures(count, 224)
+    pairs = list(lite0_by_four.embed_stream(zip("abcdefghijkl", images, strict=False)))
+    assert "".join(key for key, _ in pairs) == "abcdefghijkl"[:count]
+    vectors = np.stack([vector for _, vector in pairs])
+    np.testing.assert_allclose(vectors, lite0.embed(images), rtol=1e-3, atol=1e-4)
+    np.testing.assert_array_equal(lite0_by_four.embed(images), vectors)
+
+
+@pytest.mark.parametrize("batch", [2, 4, 7])
+@pytest.mark.parametrize("count", [0, 1, 6, 7, 8, 100])
+def test_batches_lose_and_mix_up_nothing(batch: int, count: int, tmp_path: Path) -> None:
+    tiny = Runtime(tiny_graph(tmp_path), "f32", batch=batch)
+    assert tiny.input_shape == (8, 8, 3)
+    images = pictures(count, 8)
+    pairs = list(tiny.embed_stream(enumerate(images)))
+    assert [key for key, _ in pairs] == list(range(count))
+    assert tiny.embed(images).shape == (count, 3)
+    np.testing.assert_allclose(tiny.embed(images), images.mean((1, 2)), rtol=1e-5)
+    for key, vector in pairs:
+        np.testing.assert_allclose(vector, images[key].mean((0, 1)), rtol=1e-5)
+
+
+def test_an_image_of_another_shape_in_a_batch_is_an_error(tmp_path: Path) -> None:
+    tiny = Runtime(tiny_graph(tmp_path), "f32", batch=4)
+    images = [*pictures(5, 8), np.zeros((7, 8, 3), np.uint8)]
+    with pytest.raises(BackboneError, match=r"shape \(8, 8, 3\), not uint8 of shape \(7, 8, 3\)"):
+        list(tiny.embed_stream(enumerate(images)))
+    assert len(tiny.embed(pictures(5, 8))) == 5
+
+
+def test_a_graph_for_single_images_takes_no_batch(tmp_path: Path) -> None:
+    graph = graph_for_single_images(tmp_path)
+    images = pictures(5, 8)
+    vectors = Runtime(graph, "f32").embed(images)
+    np.testing.assert_allclose(vectors, images.mean((1, 2)), rtol=1e-5)
+    with pytest.raises(BackboneError, match="made for single images"):
+        Runtime(graph, "f32", batch=4)
+
+
+@pytest.mark.parametrize("how", ["closed", "failed"])
+@pytest.mark.parametrize("batch", [1, 4])
+def test_pixels_are_not_freed_while_a_request_reads_them(
+    how: str, batch: int, lite0: Runtime, lite0_by_four: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = lite0 if batch == 1 else lite0_by_four
+    requests: list[Any] = []
+
+    class Noted(runtime._Request):
+        def __init__(self, *args: Any) -> None:
+            super().__init__(*args)
+            requests.append(self.infer)
+
+    monkeypatch.setattr(runtime, "_Request", Noted)
+
+    def images() -> Iterator[tuple[int, NDArray[np.uint8]]]:
+        image = pictures(1, 224)[0]
+        for number in itertools.count():
+            if how == "failed" and number == 4 * batch:
+                raise KeyError("a file")
+            yield number, image
+
+    stream = real.embed_stream(images())
+    if how == "closed":
+        next(stream)
+        stream.close()  # type: ignore[attr-defined]
+    else:
+        with pytest.raises(KeyError):
+            list(stream)
+    # None is at work any more: wait_for returns at once whether a request is done.
+    assert requests
+    assert all(request.wait_for(0) for request in requests)
+    del stream
+    gc.collect()
+    assert np.isfinite(real.embed(pictures(3, 224))).all()
+
+
+# Precision
+
+
+@pytest.mark.parametrize("precision", ["bf16", "f16", "int8"])
+def test_what_the_processor_cannot_do_runs_in_f32(
+    precision: Arithmetic,
+    lite0: Runtime,
+    lite0_config: BackboneConfig,
+    cache_dir: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(runtime, "has_bf16", lambda: False)
+    other = Runtime(cached_graph(lite0_config, cache_dir), precision)
+    images = pictures(2, 224)
+    np.testing.assert_array_equal(other.embed(images), lite0.embed(images))
+
+
+def test_bf16_is_near_f32(lite0: Runtime, lite0_config: BackboneConfig, cache_dir: Path) -> None:
+    images = pictures(2, 224)
+    expected = lite0.embed(images)
+    found = Runtime(cached_graph(lite0_config, cache_dir), "bf16").embed(images)
+    assert found.dtype == np.float32
+    norms = np.linalg.norm(found, axis=1) * np.linalg.norm(expected, axis=1)
+    assert ((found * expected).sum(axis=1) / norms).min() > 0.95
 
 
 @pytest.mark.parametrize("wrong", ["smaller", "grey", "float", "transparent"])

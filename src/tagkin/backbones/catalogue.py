@@ -19,7 +19,7 @@ class BackboneSpec:
         dimension: Length of the embedding.
         top1: Published ImageNet top-1 accuracy in per cent.
         top1_source: Where that figure is from, with the image size it holds for.
-        builder: ``keras.applications`` and the name of the function there, or ``lite0``.
+        builder: Name of the function in ``keras.applications``, or ``lite0`` or ``vit``.
         kind: Where the ImageNet weights come from: a download or an installed package.
     """
 
@@ -75,6 +75,17 @@ BACKBONES: dict[str, BackboneSpec] = {
             86.3,
             f"{_KERAS}, 224 px",
             "ConvNeXtLarge",
+            "download",
+        ),
+        BackboneSpec(
+            "vit-large",
+            2020,
+            304.7,
+            384,
+            1024,
+            85.2,
+            "arXiv:2010.11929, table 5 (first trained on ImageNet-21k), 384 px",
+            "vit",
             "download",
         ),
         BackboneSpec(

@@ -5,17 +5,22 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from tagkin.backbones.catalogue import get_spec
 from tagkin.backbones.lite0 import packaged_weights
+from tagkin.backbones.presets import preset_digest
+from tagkin.backbones.runtime import Arithmetic
 from tagkin.errors import BackboneError, WeightsError
 from tagkin.files import checksum
-from tagkin.hardware import processor_flags
-from tagkin.settings import Fit, Settings
+from tagkin.settings import Settings, View
+from tagkin.views import wanted_views
 
 #: Seed of random weights, so that the same name always means the same numbers.
 RANDOM_SEED = 0
+
+#: What precedes the path of an ONNX file where the name of a backbone is expected.
+ONNX = "onnx:"
 
 # Raised when a change to the preprocessing or the export changes the vectors.
 _RECIPE = 1
@@ -26,36 +31,50 @@ class BackboneConfig:
     """A backbone with its weights, image size, preprocessing and precision.
 
     Attributes:
-        architecture: Name in the catalogue.
-        weights: ``imagenet``, ``random``, or the path of a weight file.
+        architecture: Name in the catalogue, or ``onnx:`` and the name of an ONNX file.
+        weights: ``imagenet``, ``random``, or the path of a weight file or ONNX file.
         weights_digest: What the weights are: a digest of the file, or a fixed name.
         image_size: Pixels a side.
-        fit: How an image is made square.
-        precision: ``f32`` or ``bf16``.
+        views: How an image is made square; the vectors of several views are averaged.
+        precision: ``f32``, ``bf16``, ``f16`` (made on a GPU) or ``int8``.
         dimension: Length of the embedding.
+        calibration: Digest of the images that an int8 graph was calibrated with; else empty.
     """
 
     architecture: str
     weights: str
     weights_digest: str
     image_size: int
-    fit: Fit
-    precision: Literal["f32", "bf16"]
+    views: tuple[View, ...]
+    precision: Arithmetic
     dimension: int
+    calibration: str = ""
 
     @property
     def fingerprint(self) -> str:
         """Names these vectors; equal fingerprints mean vectors that can be compared."""
         random = "random-" if self.weights == "random" else ""
+        views = "+".join(self.views)
+        more = [views, self.precision, *([self.calibration] if self.calibration else [])]
         return (
-            f"{self.architecture}-{random}{self.image_size}-{self.fit}-{self.precision}-"
-            f"{self._digest(self.fit, self.precision)}"
+            f"{self._name}-{random}{self.image_size}-{views}-{self.precision}-{self._digest(*more)}"
         )
 
     @property
     def graph_key(self) -> str:
-        """Names the exported graph, which is the same for every fit and precision."""
-        return f"{self.architecture}-{self.image_size}-{self._digest()}"
+        """Names the exported graph, which is the same for all views and precisions but int8."""
+        if self.precision == "int8":
+            return f"{self._name}-{self.image_size}-int8-{self._digest(self.calibration)}"
+        return f"{self._name}-{self.image_size}-{self._digest()}"
+
+    @property
+    def is_onnx(self) -> bool:
+        """Whether the backbone is an ONNX file."""
+        return self.architecture.startswith(ONNX)
+
+    @property
+    def _name(self) -> str:
+        return self.architecture.replace(":", "-")
 
     def _digest(self, *more: str) -> str:
         parts = [self.architecture, self.weights_digest, self.image_size, _RECIPE, *more]
@@ -63,38 +82,69 @@ class BackboneConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the fields as JSON types."""
-        return asdict(self)
+        return {**asdict(self), "views": list(self.views)}
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> "BackboneConfig":
         """Returns the config whose ``to_dict`` gave ``fields``."""
+        fields = dict(fields)
+        if "fit" in fields:  # as libraries had it when there was one view only
+            fields["views"] = [fields.pop("fit")]
         try:
-            return cls(**fields)
-        except TypeError as error:
+            return cls(**{**fields, "views": tuple(fields["views"])})
+        except (TypeError, KeyError) as error:
             raise BackboneError(f"the stored description of a backbone is damaged: {error}") from (
                 error
             )
 
 
-def resolve_backbone(settings: Settings) -> BackboneConfig:
-    """Returns the backbone that the settings name.
+def describe_backbone(settings: Settings, precision: Arithmetic = "f32") -> BackboneConfig:
+    """Returns the backbone that the settings name, at a given precision.
 
     Args:
-        settings: Architecture, weights, image size, fit and precision.
+        settings: Architecture, weights, image size, fit and views.
+        precision: What ``settings.precision`` comes to; see `resolve_backbone`.
 
     Raises:
-        BackboneError: The architecture is unknown.
+        BackboneError: The architecture is unknown, or the ONNX file can't be used.
         WeightsError: The weight file can't be read.
     """
+    views = wanted_views(settings)
+    if settings.model_architecture.startswith(ONNX):
+        return _describe_onnx(settings, views, precision)
     spec = get_spec(settings.model_architecture)
     return BackboneConfig(
         architecture=spec.name,
         weights=settings.weights,
         weights_digest=_weights_digest(settings.weights, spec.kind),
         image_size=settings.image_size or spec.image_size,
-        fit=settings.fit,
-        precision=_precision(settings.precision),
+        views=views,
+        precision=precision,
         dimension=spec.dimension,
+    )
+
+
+def _describe_onnx(
+    settings: Settings, views: tuple[View, ...], precision: Arithmetic
+) -> BackboneConfig:
+    from tagkin.backbones.onnx_files import describe_onnx  # takes OpenVINO with it
+
+    # Not resolved: the files may be links, and the JSON lies beside the link.
+    path = Path(settings.model_architecture.removeprefix(ONNX)).expanduser().absolute()
+    known = describe_onnx(path)
+    if settings.image_size not in (None, known.image_size):
+        raise BackboneError(
+            f"{path} takes images of {known.image_size} pixels, not {settings.image_size}: leave "
+            "--image-size out, or change image_size in the JSON beside the file"
+        )
+    return BackboneConfig(
+        architecture=f"{ONNX}{known.name}",
+        weights=str(path),
+        weights_digest=known.digest,
+        image_size=known.image_size,
+        views=views,
+        precision=precision,
+        dimension=known.dimension,
     )
 
 
@@ -104,6 +154,8 @@ def _weights_digest(weights: str, kind: str) -> str:
     if weights == "imagenet" and kind == "download":
         return "imagenet"
     path = packaged_weights() if weights == "imagenet" else Path(weights)
+    if path.is_dir():
+        return preset_digest(path)
     if not path.is_file():
         raise WeightsError(
             f"there is no weight file {path}: give --weights the path of a file, 'imagenet' or "
@@ -113,16 +165,3 @@ def _weights_digest(weights: str, kind: str) -> str:
         return checksum(path)
     except OSError as error:
         raise WeightsError(f"can't read the weight file {path}: {error}") from error
-
-
-def _precision(wanted: str) -> Literal["f32", "bf16"]:
-    flags = processor_flags()
-    if wanted == "bf16" and not flags & {"amx_bf16", "avx512_bf16"}:
-        raise BackboneError(
-            "this processor has no bf16 instructions, and emulated bf16 is several times slower "
-            "than f32: use --precision f32"
-        )
-    # With AVX-512 bf16 but no AMX, f32 measured faster than bf16 on EfficientNetV2-L.
-    if wanted == "bf16" or (wanted == "auto" and "amx_bf16" in flags):
-        return "bf16"
-    return "f32"

@@ -11,14 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagkin.backbones.config import BackboneConfig
+from tagkin.backbones.graphs import lowest_cosine, save_smallest, smooth_images, take_pixels
 from tagkin.backbones.keras_models import build_model
-from tagkin.backbones.runtime import Runtime, import_openvino
+from tagkin.backbones.runtime import import_openvino
 from tagkin.errors import BackboneError
 
 # Rounding in other places of a deep network moves single values, hardly ever the direction.
-_MIN_COSINE_EXPORT = 0.9999
-_MIN_COSINE_F16 = 0.99999
-_CHECK_IMAGES = 4
+_MIN_COSINE = 0.9999
 
 
 def export_graph(config: BackboneConfig, folder: Path) -> None:
@@ -58,26 +57,21 @@ def export_model(model: Any, folder: Path) -> None:
     graph = ov.Core().read_model(exported)
     embedding = graph.outputs[0].get_node()
     graph = ov.Model([embedding], graph.get_parameters(), model.name)
-    graph = _accept_uint8(ov, graph, size)
-
-    images = _check_images(size)
+    graph.reshape([1, size, size, 3])
+    images = smooth_images(size)
     expected = np.asarray(model.predict(images.astype(np.float32), batch_size=1, verbose=0))
-    single, half = folder / "single.xml", folder / "half.xml"
-    ov.save_model(graph, single, compress_to_fp16=False)
-    ov.save_model(graph, half, compress_to_fp16=True)
-    vectors = _run(single, images)
-    if not np.isfinite(expected).all() or _cosine(vectors, expected) < _MIN_COSINE_EXPORT:
-        raise BackboneError(
-            f"the exported graph of {model.name} doesn't compute what Keras does (lowest "
-            f"cosine {_cosine(vectors, expected):.5f}): please report this with the versions of "
-            "keras and openvino"
-        )
-    keep = half if _cosine(_run(half, images), vectors) >= _MIN_COSINE_F16 else single
+
+    def check(vectors: NDArray[np.float32]) -> None:
+        cosine = lowest_cosine(vectors, expected)
+        if not np.isfinite(expected).all() or cosine < _MIN_COSINE:
+            raise BackboneError(
+                f"the exported graph of {model.name} doesn't compute what Keras does (lowest "
+                f"cosine {cosine:.5f}): please report this with the versions of keras and openvino"
+            )
+
+    save_smallest(take_pixels(graph), folder, images, check)
     for suffix in (".xml", ".bin"):
-        keep.with_suffix(suffix).rename(folder / f"model{suffix}")
-    for name in ("keras", "single", "half"):
-        for suffix in (".xml", ".bin"):
-            (folder / f"{name}{suffix}").unlink(missing_ok=True)
+        exported.with_suffix(suffix).unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -104,32 +98,3 @@ def _tensorflow_version_told() -> Iterator[None]:
         yield
     finally:
         utils.get_environment_setup = asked
-
-
-def _accept_uint8(ov: Any, graph: Any, size: int) -> Any:
-    graph.reshape([1, size, size, 3])
-    steps = ov.preprocess.PrePostProcessor(graph)
-    steps.input().tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC"))
-    steps.input().preprocess().convert_element_type(ov.Type.f32)
-    steps.output().tensor().set_element_type(ov.Type.f32)
-    return steps.build()
-
-
-def _check_images(size: int) -> NDArray[np.uint8]:
-    """Smooth random pictures: nearer to photographs than noise, and needing no file."""
-    from PIL import Image
-
-    rng = np.random.default_rng(0)
-    small = rng.integers(0, 256, (_CHECK_IMAGES, 12, 12, 3), np.uint8)
-    return np.stack([np.asarray(Image.fromarray(s).resize((size, size))) for s in small])
-
-
-def _run(graph: Path, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    return Runtime(graph, "f32").embed(images)
-
-
-def _cosine(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
-    """Returns the lowest cosine between the rows of two matrices; 0 if a value is not finite."""
-    norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
-    cosines = (a * b).sum(axis=1) / np.maximum(norms, 1e-30)
-    return float(np.nan_to_num(cosines, nan=0.0).min())

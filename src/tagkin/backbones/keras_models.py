@@ -32,6 +32,8 @@ def import_keras() -> Any:
     """
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # Else TensorFlow takes all of a GPU's memory as soon as it starts.
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     silence_telemetry()  # Keras imports OpenVINO when it exports
     with _without_stderr():
         import keras
@@ -79,8 +81,13 @@ def build_model(config: BackboneConfig) -> Any:
     keras = import_keras()
     if config.weights == "random":
         keras.utils.set_random_seed(RANDOM_SEED)
-    if get_spec(config.architecture).builder == "lite0":
+    builder = get_spec(config.architecture).builder
+    if builder == "lite0":
         return _build_lite0(config)
+    if builder == "vit":
+        from tagkin.backbones.vit import build_vit  # it imports this module
+
+        return build_vit(config)
     if config.weights == "imagenet":
         return _build_application(config, _DOWNLOAD)
     if config.weights == "random":
@@ -99,7 +106,7 @@ def _build_lite0(config: BackboneConfig) -> Any:
         if path.suffix == ".pth":
             load_packaged_weights(model, path)
         else:
-            _load_weights(model, path)
+            load_weights(model, path)
     return model
 
 
@@ -118,11 +125,16 @@ def _build_application(config: BackboneConfig, weights: str | None, top: bool = 
     except Exception as error:  # Keras wraps network failures in a plain Exception
         if weights != _DOWNLOAD:
             raise
-        raise WeightsError(
-            f"the ImageNet weights of {config.architecture} can't be downloaded ({error}). "
-            "Either fetch the file elsewhere and pass it with --weights FILE, or use the backbone "
-            f"whose weights are installed: --model {OFFLINE_BACKBONE}"
-        ) from error
+        raise download_error(config.architecture, error) from error
+
+
+def download_error(architecture: str, error: Exception) -> WeightsError:
+    """Returns what to raise for a download that failed, with both ways out."""
+    return WeightsError(
+        f"the ImageNet weights of {architecture} can't be downloaded ({first_line(error)}). "
+        "Either fetch the file elsewhere and pass it with --weights FILE, or use the backbone "
+        f"whose weights are installed: --model {OFFLINE_BACKBONE}"
+    )
 
 
 def _damp_residuals(model: Any) -> None:
@@ -141,11 +153,11 @@ def _load_file(config: BackboneConfig) -> Any:
     path = Path(config.weights)
     model = _build_application(config, None)
     try:
-        _load_weights(model, path)
+        load_weights(model, path)
     except WeightsError as without_top:
         complete = _build_application(config, None, top=True)
         try:
-            _load_weights(complete, path)
+            load_weights(complete, path)
         except WeightsError:
             raise without_top from None
         # Both list their weights in the order of the graph, the classifier's last.
@@ -153,7 +165,12 @@ def _load_file(config: BackboneConfig) -> Any:
     return model
 
 
-def _load_weights(model: Any, path: Path) -> None:
+def load_weights(model: Any, path: Path) -> None:
+    """Fills a Keras model with the weights of a ``.weights.h5``, ``.h5`` or ``.keras`` file.
+
+    Raises:
+        WeightsError: The file is of another kind, damaged, or doesn't fit.
+    """
     if path.suffix not in {".h5", ".keras"} or path.name == ".h5":
         raise WeightsError(
             f"{path} is not a Keras weight file: its name must end in .weights.h5, .h5 or .keras"
@@ -162,5 +179,11 @@ def _load_weights(model: Any, path: Path) -> None:
         with warnings.catch_warnings(action="ignore"):  # a line for each layer that doesn't fit
             model.load_weights(path)
     except Exception as error:  # h5py and Keras raise many kinds for a file that doesn't fit
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise WeightsError(f"the weights in {path} don't fit {model.name}: {reason}") from error
+        raise WeightsError(
+            f"the weights in {path} don't fit {model.name}: {first_line(error)}"
+        ) from error
+
+
+def first_line(error: Exception) -> str:
+    """Returns the first line of an error's message, or the name of its kind if it has none."""
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

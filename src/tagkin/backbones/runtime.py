@@ -3,6 +3,7 @@
 import sys
 from collections import deque
 from collections.abc import Hashable, Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 
@@ -10,6 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagkin.errors import BackboneError
+from tagkin.hardware import has_bf16
+
+#: Of the numbers while they are computed; the result is always float32.
+Arithmetic = Literal["f32", "bf16", "f16", "int8"]
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -50,22 +55,48 @@ def silence_telemetry() -> None:
 
 
 class Runtime:
-    """A compiled graph that embeds images, several at once."""
+    """A compiled graph that embeds images, several at once.
 
-    def __init__(self, graph: Path, precision: Literal["f32", "bf16"]) -> None:
+    Attributes:
+        input_shape: Of one image: (size, size, 3).
+    """
+
+    def __init__(
+        self, graph: Path, precision: Arithmetic, *, batch: int = 1, device: str = "CPU"
+    ) -> None:
+        """Loads a graph.
+
+        Args:
+            graph: ``model.xml`` of an exported backbone.
+            precision: Arithmetic of the vectors. What this processor can't do runs in f32, which
+                is as exact at least.
+            batch: Images a request; more than one can be faster, see `tuning`.
+            device: OpenVINO's name of the device.
+
+        Raises:
+            BackboneError: OpenVINO can't load the graph.
+        """
         ov = import_openvino()
+        core = ov.Core()
         properties = {
             "PERFORMANCE_HINT": "THROUGHPUT",
-            "INFERENCE_PRECISION_HINT": {"f32": "f32", "bf16": "bf16"}[precision],
+            "INFERENCE_PRECISION_HINT": _hint(precision, device),
         }
         try:
-            self._compiled = ov.Core().compile_model(graph, "CPU", properties)
+            model = core.read_model(graph)
+            if batch > 1:
+                model.reshape([batch, *model.input(0).shape[1:]])
+            self._compiled = core.compile_model(model, device, properties)
+            shape = self._compiled.output(0).shape
         except RuntimeError as error:
             raise BackboneError(f"OpenVINO can't load {graph}: {error}") from error
+        if batch > 1 and shape[0] != batch:  # such as a reshape to a fixed shape makes
+            raise BackboneError(f"{graph} is made for single images")
         self._ov = ov
+        self._batch = batch
         self._requests = int(self._compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
-        self._input_shape = tuple(self._compiled.input(0).shape)[1:]
-        self._dimension = int(self._compiled.output(0).shape[1])
+        self.input_shape: tuple[int, ...] = tuple(self._compiled.input(0).shape)[1:]
+        self._dimension = int(shape[1])
 
     def embed_stream(
         self, images: Iterable[tuple[Key, NDArray[np.uint8]]]
@@ -77,30 +108,56 @@ class Runtime:
         """
         # Requests in a ring, each awaited in turn: OpenVINO's AsyncInferQueue with a callback in
         # Python can wait for ever when it is freed while a callback still needs the interpreter.
-        idle = [self._compiled.create_infer_request() for _ in range(self._requests)]
-        running: deque[tuple[Key, Any]] = deque()
-        for key, image in images:
-            if image.shape != self._input_shape or image.dtype != np.uint8:
-                raise BackboneError(
-                    f"the backbone takes uint8 images of shape {self._input_shape}, not "
-                    f"{image.dtype} of shape {image.shape}"
-                )
-            if not idle:
-                yield self._take(running, idle)
-            request = idle.pop()
-            request.set_input_tensor(self._ov.Tensor(np.ascontiguousarray(image[None])))
-            request.start_async()
-            running.append((key, request))
-        while running:
-            yield self._take(running, idle)
+        idle = [
+            _Request(self._compiled.create_infer_request(), self._pixels())
+            for _ in range(self._requests)
+        ]
+        for request in idle:
+            request.infer.set_input_tensor(self._ov.Tensor(request.pixels, shared_memory=True))
+        running: deque[_Request] = deque()
+        filling: _Request | None = None
+        try:
+            for key, image in images:
+                self._check(image)
+                if filling is None:
+                    if not idle:
+                        yield from self._take(running, idle)
+                    filling = idle.pop()
+                filling.pixels[len(filling.keys)] = image
+                filling.keys.append(key)
+                if len(filling.keys) == self._batch:
+                    filling.infer.start_async()
+                    running.append(filling)
+                    filling = None
+            if filling is not None:  # the rest of its images are those of an earlier batch
+                filling.infer.start_async()
+                running.append(filling)
+            while running:
+                yield from self._take(running, idle)
+        finally:
+            for request in running:  # which reads pixels that would be freed otherwise
+                request.infer.wait()
 
     @staticmethod
-    def _take(running: deque[tuple[Key, Any]], idle: list[Any]) -> tuple[Key, NDArray[np.float32]]:
-        key, request = running.popleft()
-        request.wait()
-        vector = request.get_output_tensor(0).data[0].copy()
+    def _take(
+        running: "deque[_Request]", idle: "list[_Request]"
+    ) -> Iterator[tuple[Any, NDArray[np.float32]]]:
+        request = running.popleft()
+        request.infer.wait()
+        vectors = request.infer.get_output_tensor(0).data.copy()
+        keys, request.keys = request.keys, []
         idle.append(request)
-        return key, vector
+        yield from zip(keys, vectors, strict=False)
+
+    def _pixels(self) -> NDArray[np.uint8]:
+        return np.zeros((self._batch, *self.input_shape), np.uint8)
+
+    def _check(self, image: NDArray[np.uint8]) -> None:
+        if image.shape != self.input_shape or image.dtype != np.uint8:
+            raise BackboneError(
+                f"the backbone takes uint8 images of shape {self.input_shape}, not "
+                f"{image.dtype} of shape {image.shape}"
+            )
 
     def embed(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Returns the vectors of a batch.
@@ -115,3 +172,21 @@ class Runtime:
         for place, vector in self.embed_stream(enumerate(images)):
             vectors[place] = vector
         return vectors
+
+
+@dataclass
+class _Request:
+    """One request of OpenVINO's, with the pixels that it reads and whose they are."""
+
+    infer: Any
+    pixels: NDArray[np.uint8]
+    keys: list[Any] = field(default_factory=list)
+
+
+def _hint(precision: Arithmetic, device: str) -> str:
+    if precision == "bf16" and not has_bf16():
+        return "f32"
+    if precision == "f16":
+        return "f16" if device.startswith("GPU") else "f32"
+    # An int8 graph says itself what runs in int8; the rest of it runs in f32.
+    return "f32" if precision == "int8" else precision

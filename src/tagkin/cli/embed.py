@@ -12,6 +12,7 @@ from tagkin.cli.options import (
     LibraryOption,
     ModelOption,
     PrecisionOption,
+    ViewsOption,
     WeightsOption,
 )
 
@@ -24,7 +25,21 @@ def command(
     weights: WeightsOption = None,
     image_size: ImageSizeOption = None,
     fit: FitOption = None,
+    views: ViewsOption = None,
     precision: PrecisionOption = None,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            metavar="cpu|gpu",
+            help="Where the backbone runs: the processor, or an NVIDIA or Intel GPU. "
+            "(default: cpu)",
+            show_default=False,
+        ),
+    ] = None,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Take int8 however many nearest neighbours it changes."),
+    ] = False,
     export: Annotated[
         Path | None,
         typer.Option(
@@ -41,14 +56,20 @@ def command(
     from tagkin.cli.progress import ProgressBars
     from tagkin.cli.session import Output, Session, printable
     from tagkin.embeddings import embed, export_vectors
+    from tagkin.errors import SettingsError
 
     output = Output(json)
+    if fit and views:
+        raise SettingsError("--views takes the place of --fit: give one of them")
     options = {
         "model_architecture": model,
         "weights": weights,
         "image_size": image_size,
         "fit": fit,
+        "views": () if fit else views,  # those of a tagkin.toml don't outdo the option
         "precision": precision,
+        "device": device,
+        "int8_min_overlap": 0.0 if force else None,
     }
     session = Session(library, options, output=output)
     opened = session.open_library()

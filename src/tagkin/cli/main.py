@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from tagkin import __version__
-from tagkin.cli import demo, embed, predict, prepare, similar, train, variants
+from tagkin.cli import cache, demo, embed, predict, prepare, similar, train, variants
 from tagkin.errors import TagkinError
 
 app = typer.Typer(
@@ -44,7 +44,7 @@ def _guarded(command: Callable[..., None]) -> Callable[..., None]:
     return run_command
 
 
-for module in (prepare, embed, train, predict, similar, variants, demo):
+for module in (prepare, embed, train, predict, similar, variants, demo, cache):
     app.command(module.NAME)(_guarded(module.command))
 
 

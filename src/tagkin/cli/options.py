@@ -22,7 +22,7 @@ ModelOption = Annotated[
     typer.Option(
         "--model",
         metavar="NAME",
-        help="The backbone. (default: the one last embedded, else efficientnetv2-l)",
+        help="The backbone, or onnx:FILE. (default: the one last embedded, else efficientnetv2-l)",
         show_default=False,
     ),
 ]
@@ -54,12 +54,23 @@ FitOption = Annotated[
         show_default=False,
     ),
 ]
+ViewsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--views",
+        metavar="VIEW,...",
+        help="Average the vectors of several views of each image, such as squeeze,crop,flip (flip "
+        "mirrors the view before it); takes as many times as long. (default: the one of --fit)",
+        show_default=False,
+    ),
+]
 PrecisionOption = Annotated[
     str | None,
     typer.Option(
         "--precision",
-        metavar="auto|f32|bf16",
-        help="Arithmetic of the backbone. (default: auto)",
+        metavar="auto|f32|bf16|int8",
+        help="Arithmetic of the backbone. auto measures whether bf16 is faster and as good; int8 "
+        "is calibrated with the library's own images. (default: auto)",
         show_default=False,
     ),
 ]

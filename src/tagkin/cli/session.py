@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tagkin.library import Library
     from tagkin.records import Problem
 
-BACKBONE_OPTIONS = ("model_architecture", "weights", "image_size", "fit", "precision")
+BACKBONE_OPTIONS = ("model_architecture", "weights", "image_size", "fit", "views", "precision")
 #: Options of ``prepare`` that the library remembers for later commands.
 REMEMBERED_OPTIONS = ("min_tag_occurrences", "exclude_tags", "aliases")
 
@@ -103,25 +103,40 @@ class Session:
 
     def _choose_backbone(self, library: "Library") -> "BackboneConfig":
         from tagkin.backbones import BackboneConfig, resolve_backbone
+        from tagkin.embeddings import LibrarySample
 
+        sample = LibrarySample(library, self.settings)
         stored = library.state.active_backbone
         active = BackboneConfig.from_dict(stored) if stored else None
         asked = {name: self.options[name] for name in BACKBONE_OPTIONS if name in self.options}
         if active is None:
-            return resolve_backbone(self.settings)
+            return resolve_backbone(self.settings, sample, self.output.note)
+        name = f"onnx:{active.weights}" if active.is_onnx else active.architecture
         if not asked:
             configured = self.settings.model_architecture
             default = Settings.model_fields["model_architecture"].default
-            if configured not in (active.architecture, default):
+            if configured not in (name, default):
                 self.output.note(
                     f"note: using {active.architecture}, which this library was last embedded "
                     f"with; pass --model {configured} to change to the one in the settings"
                 )
             return active
         remembered = dict(library.state.remembered)
-        if asked.get("model_architecture", active.architecture) == active.architecture:
+        if _same_model(asked.get("model_architecture", name), name):
             remembered |= {
-                "model_architecture": active.architecture,
-                **{name: getattr(active, name) for name in BACKBONE_OPTIONS[1:]},
+                "model_architecture": name,
+                "weights": "imagenet" if active.is_onnx else active.weights,
+                "image_size": active.image_size,
+                "views": () if "fit" in asked else active.views,
+                "precision": active.precision,
             }
-        return resolve_backbone(load_settings(self.options, remembered))
+        settings = load_settings(self.options, remembered)
+        return resolve_backbone(settings, sample, self.output.note)
+
+
+def _same_model(asked: str, active: str) -> bool:
+    def plain(name: str) -> str:
+        onnx = name.startswith("onnx:")
+        return str(Path(name.removeprefix("onnx:")).expanduser().absolute()) if onnx else name
+
+    return plain(asked) == plain(active)
