@@ -7,7 +7,13 @@ from pathlib import Path
 import pytest
 
 from tagkin import hardware
-from tagkin.hardware import has_bf16, processor_flags, processor_name, usable_cores
+from tagkin.hardware import (
+    has_bf16,
+    has_vnni,
+    processor_flags,
+    processor_name,
+    usable_cores,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -102,3 +108,24 @@ def test_hiding_nothing_gives_no_instructions(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(hardware, "processor_flags", lambda: frozenset({"avx2"}))
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "ALL")
     assert not has_bf16()
+
+
+@pytest.mark.parametrize(
+    ("flags", "ceiling", "expected"),
+    [
+        ("avx512f avx512_vnni", "", True),
+        ("avx2 avx_vnni", "", True),
+        ("amx_int8", "ALL", True),
+        ("avx2 avx_vnni", "AVX2_VNNI", True),
+        ("avx512f avx512_vnni", "avx512_core", False),
+        ("avx512f avx512_vnni", "AVX2", False),
+        ("avx2 avx512f", "", False),
+        ("", "", False),
+    ],
+)
+def test_vnni_is_what_the_flags_say_unless_hidden(
+    flags: str, ceiling: str, expected: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hardware, "processor_flags", lambda: frozenset(flags.split()))
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", ceiling)
+    assert has_vnni() is expected

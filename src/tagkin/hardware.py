@@ -7,6 +7,7 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
+_ISA_WITHOUT_VNNI = {"SSE41", "AVX", "AVX2", "AVX512_CORE"}
 _ISA_WITHOUT_BF16 = {"SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX512_CORE", "AVX512_CORE_VNNI"}
 
 
@@ -47,3 +48,11 @@ def _cpuinfo(field: str) -> str:
         if found := re.search(rf"^{field}[ \t]*:(.*)$", text, re.MULTILINE):
             return found.group(1).strip()
     return ""
+
+
+def has_vnni() -> bool:
+    """Returns whether the processor adds up int8 products in 32 bits; no where that is unknown."""
+    ceiling = os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper()
+    return ceiling not in _ISA_WITHOUT_VNNI and not processor_flags().isdisjoint(
+        {"avx_vnni", "avx512_vnni", "amx_int8"}
+    )

@@ -14,7 +14,7 @@ from conftest import subprocess_environment
 from numpy.typing import NDArray
 
 from tagkin.backbones import BackboneConfig, Runtime, cached_graph, runtime
-from tagkin.backbones.runtime import Arithmetic, import_openvino
+from tagkin.backbones.runtime import NEEDS_VNNI, Arithmetic, import_openvino
 from tagkin.errors import BackboneError
 
 
@@ -227,6 +227,20 @@ def test_bf16_is_near_f32(lite0: Runtime, lite0_config: BackboneConfig, cache_di
     assert found.dtype == np.float32
     norms = np.linalg.norm(found, axis=1) * np.linalg.norm(expected, axis=1)
     assert ((found * expected).sum(axis=1) / norms).min() > 0.95
+
+
+def test_an_int8_graph_that_needs_vnni_is_refused_without_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ov = import_openvino()
+    graph = ov.Core().read_model(tiny_graph(tmp_path))
+    graph.set_rt_info(True, NEEDS_VNNI)
+    ov.save_model(graph, tmp_path / "int8.xml")
+    monkeypatch.setattr(runtime, "has_vnni", lambda: True)
+    assert Runtime(tmp_path / "int8.xml", "int8").embed(pictures(2, 8)).shape == (2, 3)
+    monkeypatch.setattr(runtime, "has_vnni", lambda: False)
+    with pytest.raises(BackboneError, match="tagkin embed --precision int8"):
+        Runtime(tmp_path / "int8.xml", "int8")
 
 
 @pytest.mark.parametrize("wrong", ["smaller", "grey", "float", "transparent"])

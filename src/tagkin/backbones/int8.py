@@ -10,12 +10,17 @@ from tagkin.backbones.cache import cached_entry, cached_graph
 from tagkin.backbones.config import BackboneConfig
 from tagkin.backbones.sample import ImageSample, Note
 from tagkin.errors import BackboneError
+from tagkin.hardware import has_vnni
 from tagkin.settings import Settings
 
 # Quantization needs some hundred images to learn the range of each layer's values (300 is what
 # NNCF uses by default); others judge what came out.
 _CALIBRATION, _CHECK = 300, 256
 _LEAST_IMAGES = 40
+# Correcting biases takes an hour and more with 300 images where a graph is large.
+_LARGE_BYTES, _CALIBRATION_LARGE = 30e6, 100
+# Sensitive layers are left out below this overlap even if any is accepted.
+_MIN_OVERLAP: float = Settings.model_fields["int8_min_overlap"].default
 _REPORT = "int8.json"
 
 
@@ -42,37 +47,43 @@ def calibrated(
             f"int8 is calibrated with the library's images, and {len(ids)} are too few "
             f"(at least {_LEAST_IMAGES}): use --precision f32"
         )
+    graph = cached_graph(config, settings.cache_dir)
+    large = graph.with_suffix(".bin").stat().st_size > _LARGE_BYTES
     cut = len(ids) * _CALIBRATION // (_CALIBRATION + _CHECK)
-    digest = hashlib.blake2b(json.dumps([config.views, ids[:cut]]).encode(), digest_size=6)
+    calibration, check = ids[: min(cut, _CALIBRATION_LARGE) if large else cut], ids[cut:]
+    # Weights use the whole range only where VNNI keeps the sums from overflowing.
+    what = [config.views, calibration, "vnni" if has_vnni() else "any processor"]
+    digest = hashlib.blake2b(json.dumps(what).encode(), digest_size=6)
     int8 = replace(config, precision="int8", calibration=digest.hexdigest())
 
     def make(folder: Path) -> None:
         from tagkin.backbones.quantize import quantize_graph  # takes NNCF with it
 
         note(
-            f"making an int8 graph of {config.architecture} with {cut} of the library's images; "
-            "this is done once"
+            f"making an int8 graph of {config.architecture} with {len(calibration)} of the "
+            f"library's images; this is done once and takes {'many ' if large else ''}minutes"
         )
-        learn, check = sample.pixels(ids[:cut], config), sample.pixels(ids[cut:], config)
-        if (readable := len(learn) + len(check)) < _LEAST_IMAGES or not len(check):
+        learn, judge = (sample.pixels(part, config) for part in (calibration, check))
+        if (readable := len(learn) + len(judge)) < _LEAST_IMAGES or not len(judge):
             raise BackboneError(
-                f"int8 is calibrated with {len(ids)} of the library's images, and {readable} of "
-                f"them can be read (at least {_LEAST_IMAGES} are needed): use --precision f32"
+                f"int8 is calibrated with {len(calibration) + len(check)} of the library's images, "
+                f"and {readable} of them can be read (at least {_LEAST_IMAGES} are needed): use "
+                "--precision f32"
             )
         report = quantize_graph(
-            cached_graph(config, settings.cache_dir),
+            graph,
             folder,
             learn,
-            check,
-            min_overlap=settings.int8_min_overlap or 0.85,
+            judge,
+            min_overlap=settings.int8_min_overlap or _MIN_OVERLAP,
             note=note,
         )
         (folder / _REPORT).write_text(json.dumps(asdict(report)), "utf-8")
 
-    graph = cached_entry(int8.graph_key, settings.cache_dir, make)
-    report = _read_report(graph.parent / _REPORT)
+    int8_graph = cached_entry(int8.graph_key, settings.cache_dir, make)
+    report = _read_report(int8_graph.parent / _REPORT)
     found = (
-        f"int8 against f32 on {len(ids) - cut} images: mean cosine {report['mean_cosine']:.4f}, "
+        f"int8 against f32 on {len(check)} images: mean cosine {report['mean_cosine']:.4f}, "
         f"{report['neighbour_overlap']:.1%} of the 10 nearest neighbours are the same"
     )
     if report["neighbour_overlap"] < settings.int8_min_overlap:

@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tagkin.backbones.runtime import Runtime, import_openvino
+from tagkin.backbones.runtime import NEEDS_VNNI, Runtime, import_openvino
 from tagkin.backbones.sample import Note, silent
 from tagkin.errors import BackboneError
-from tagkin.hardware import processor_flags
+from tagkin.hardware import has_vnni
 
 _NEIGHBOURS = 10
 # Each share costs as much time as the first graph, so there are few.
@@ -31,7 +31,6 @@ _SHARES_LEFT_OUT = (0.05, 0.10, 0.20)
 _RANKING_IMAGES = 8
 _SUFFIXES = (".xml", ".bin")
 
-_ISA_WITHOUT_VNNI = frozenset({"SSE41", "AVX", "AVX2", "AVX512_CORE"})
 # Attention and GELU: what NNCF quantizes better when told that it is a transformer.
 _TRANSFORMER_OPS = frozenset({"Softmax", "ScaledDotProductAttention", "Gelu", "Erf"})
 # These only move values, so that a quantizer before them quantizes what comes after them.
@@ -159,7 +158,7 @@ def _quantize(
     options: dict[str, Any] = {"preset": nncf.QuantizationPreset.PERFORMANCE}
     # Without VNNI, sums of products saturate unless weights use half of the range: 70 % of the
     # neighbours instead of 92 %. With VNNI the whole range keeps 95 %.
-    overflow_fix = nncf.OverflowFix.DISABLE if _has_vnni() else nncf.OverflowFix.ENABLE
+    overflow_fix = nncf.OverflowFix.DISABLE if has_vnni() else nncf.OverflowFix.ENABLE
     try:
         model = ov.Core().read_model(graph)
         if any(node.get_type_name() in _TRANSFORMER_OPS for node in model.get_ops()):
@@ -174,17 +173,11 @@ def _quantize(
                 advanced_parameters=nncf.AdvancedQuantizationParameters(overflow_fix=overflow_fix),
                 **options,
             )
+        if has_vnni():
+            quantized.set_rt_info(True, NEEDS_VNNI)
         ov.save_model(quantized, made, compress_to_fp16=False)
     except (RuntimeError, nncf.ValidationError, nncf.UnsupportedModelError) as error:
         raise BackboneError(f"NNCF can't quantize {graph}: {error}") from error
-
-
-def _has_vnni() -> bool:
-    """Returns whether the processor adds up int8 products in 32 bits; no where that is unknown."""
-    ceiling = os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper()
-    return ceiling not in _ISA_WITHOUT_VNNI and not processor_flags().isdisjoint(
-        {"avx_vnni", "avx512_vnni", "amx_int8"}
-    )
 
 
 @contextlib.contextmanager

@@ -11,10 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagkin.errors import BackboneError
-from tagkin.hardware import has_bf16
+from tagkin.hardware import has_bf16, has_vnni
 
 #: Of the numbers while they are computed; the result is always float32.
 Arithmetic = Literal["f32", "bf16", "f16", "int8"]
+
+#: Note in an int8 graph whose weights use the whole range, so that sums overflow without VNNI.
+NEEDS_VNNI = "tagkin_needs_vnni"
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -74,7 +77,8 @@ class Runtime:
             device: OpenVINO's name of the device.
 
         Raises:
-            BackboneError: OpenVINO can't load the graph.
+            BackboneError: OpenVINO can't load the graph, or it is an int8 graph that would give
+                wrong vectors on this processor.
         """
         ov = import_openvino()
         core = ov.Core()
@@ -84,6 +88,12 @@ class Runtime:
         }
         try:
             model = core.read_model(graph)
+            if model.has_rt_info(NEEDS_VNNI) and not has_vnni():
+                raise BackboneError(
+                    "this int8 graph was made on a processor with VNNI and gives wrong vectors on "
+                    "one without, such as this: use --precision f32, or make one here with "
+                    "'tagkin embed --precision int8'"
+                )
             if batch > 1:
                 model.reshape([batch, *model.input(0).shape[1:]])
             self._compiled = core.compile_model(model, device, properties)

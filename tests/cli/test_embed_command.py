@@ -163,7 +163,7 @@ def test_int8_from_beginning_to_end(
     assert "of the 10 nearest neighbours are the same" in first["notes"]
 
     strict = {"TAGKIN_INT8_MIN_OVERLAP": "1"}
-    done = run_tagkin("embed", *where, "--precision", "int8", env=strict)
+    done = run_tagkin("embed", *where, "--precision", "int8", env={**PLAIN, **strict})
     assert done.returncode == 2
     assert "100% are asked for" in done.stderr
     again = embed(*where, "--precision", "int8", "--force", env=strict)
