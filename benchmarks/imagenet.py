@@ -87,9 +87,15 @@ def export(folder: Path, *, include_top: bool) -> Path:
 def read_images(paths: list[Path], fit: Fit) -> NDArray[np.uint8]:
     """Decodes and fits images as ``tagkin embed`` does: (images, size, size, 3)."""
     limits = images.ImageLimits.from_settings(Settings())
-    side = fitting.min_side_for(SIZE, fit)
-    decoded = (images.decode(images.read_bytes(p, limits), limits, min_side=side) for p in paths)
-    return np.stack([fitting.fit_square(d.image, SIZE, fit) for d in decoded])
+    decoded = (
+        images.decode(
+            images.read_bytes(path, limits),
+            limits,
+            least_size=lambda width, height: fitting.least_size(width, height, SIZE, fit),
+        )
+        for path in paths
+    )
+    return np.stack([fitting.fit_square(d.image, SIZE, fit, d.box) for d in decoded])
 
 
 def neighbour_overlap(vectors: NDArray[np.float32], reference: NDArray[np.float32]) -> float:

@@ -298,6 +298,24 @@ def test_a_file_that_hangs_is_a_problem_and_the_rest_is_embedded(
     assert (again.added, again.problems) == (len(names), ())  # when the drive is back
 
 
+def test_a_drive_that_has_gone_ends_the_run_with_a_clear_message(
+    library: Library,
+    pictures: Path,
+    lite0_config: BackboneConfig,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    release = threading.Event()
+    hang(monkeypatch, *(path.name for path in pictures.iterdir()), release=release)
+    hasty = settings.model_copy(update={"read_timeout": 0.2, "decode_threads": 4})
+    with pytest.raises(LibraryError, match=r"10 files in a row.*drive"):
+        embed(library, lite0_config, hasty, backbone=CountingBackbone())
+    release.set()
+    monkeypatch.undo()
+    again = embed(library, lite0_config, settings, backbone=CountingBackbone())
+    assert (again.added, again.problems) == (11, ())
+
+
 # Views
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tagkin.fitting import fit_square, min_side_for, perceptual_hash
+from tagkin.fitting import fit_square, least_size, perceptual_hash
 from tagkin.images import ImageLimits, decode
 
 RED = (255, 0, 0)
@@ -62,16 +62,47 @@ def test_extreme_proportions(size: tuple[int, int], fit: Any) -> None:
     assert (square == RED).all(axis=-1).any()
 
 
+@pytest.mark.parametrize("size", [(1600, 1200), (1601, 1207), (1193, 1604)])
+@pytest.mark.parametrize("orientation", [1, 2, 3, 4, 5, 6, 7, 8])
 @pytest.mark.parametrize("fit", ["pad", "squeeze", "crop"])
-def test_scaled_decoding_costs_no_quality(fit: Any) -> None:
+def test_a_scaled_decoding_looks_like_a_whole_one(
+    fit: Any, orientation: int, size: tuple[int, int]
+) -> None:
     small = Image.effect_noise((40, 30), 90).convert("RGB")
-    data = jpeg(small.resize((1600, 1200), Image.Resampling.BICUBIC), quality=95)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = jpeg(small.resize(size, Image.Resampling.BICUBIC), quality=95, exif=exif)
     limits = ImageLimits(2_000_000, 9_000_000)
-    whole = decode(data, limits).image
-    scaled = decode(data, limits, min_side=min_side_for(96, fit)).image
-    assert scaled.width < whole.width
-    difference = np.subtract(fit_square(whole, 96, fit), fit_square(scaled, 96, fit), dtype=int)
-    assert np.abs(difference).mean() < 1
+    whole = decode(data, limits)
+    scaled = decode(data, limits, least_size=lambda w, h: least_size(w, h, 96, fit))
+    assert scaled.image.width < whole.image.width
+    assert (scaled.width, scaled.height) == (whole.width, whole.height)
+    squares = [fit_square(d.image, 96, fit, d.box).astype(int) for d in (whole, scaled)]
+    assert np.abs(squares[0] - squares[1]).mean() < 1
+
+
+@pytest.mark.parametrize("orientation", [1, 2, 3, 4, 5, 6, 7, 8])
+def test_the_box_leaves_out_what_scaling_added(orientation: int) -> None:
+    # 1001 x 701 pixels are 500.5 x 350.5 at half the size: the last column is half a pixel wide.
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = jpeg(Image.new("RGB", (1001, 701), RED), exif=exif)
+    decoded = decode(data, ImageLimits(2_000_000, 9_000_000), least_size=lambda *_: (400, 300))
+    left, top, right, bottom = decoded.box
+    sides = (500.5, 350.5) if orientation < 5 else (350.5, 500.5)
+    assert (right - left, bottom - top) == sides
+    # A row of each half turn is where the picture doesn't begin at the corner.
+    assert left == (0.5 if orientation in (2, 3, 6, 7) else 0)
+    assert top == (0.5 if orientation in (3, 4, 7, 8) else 0)
+
+
+@pytest.mark.parametrize("fit", ["pad", "squeeze", "crop"])
+def test_what_is_beyond_the_box_does_not_count(fit: Any) -> None:
+    image = Image.new("RGB", (101, 81), RED)
+    image.paste((0, 0, 255), (100, 0, 101, 81))
+    image.paste((0, 0, 255), (0, 80, 101, 81))
+    square = fit_square(image, 64, fit, (0, 0, 100, 80))
+    assert not (square[..., 2] > 150).any()
 
 
 def test_perceptual_hash_is_near_for_a_copy_and_far_for_another() -> None:

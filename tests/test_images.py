@@ -151,7 +151,9 @@ def test_scaled_decoding_keeps_the_short_side_and_reports_the_original() -> None
     exif = Image.Exif()
     exif[0x0112] = 6
     decoded = decode(
-        encode(image, "JPEG", exif=exif), ImageLimits(2_000_000, 9_000_000), min_side=150
+        encode(image, "JPEG", exif=exif),
+        ImageLimits(2_000_000, 9_000_000),
+        least_size=lambda *_: (150, 150),
     )
     assert decoded.image.size == (200, 400)
     assert (decoded.width, decoded.height) == (800, 1600)

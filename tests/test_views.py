@@ -18,7 +18,7 @@ from tagkin.embeddings import decode_views
 from tagkin.errors import SettingsError
 from tagkin.images import ImageLimits
 from tagkin.settings import Fit, Settings, View, load_settings
-from tagkin.views import embed_views, make_views, min_side_for, wanted_views
+from tagkin.views import embed_views, least_size, make_views, wanted_views
 
 FITS: tuple[Fit, ...] = typing.get_args(Fit)
 VIEWS: tuple[View, ...] = typing.get_args(View)
@@ -147,9 +147,9 @@ def test_an_image_is_decoded_once_and_fitted_once_each_way(
         decoded.append(1)
         return decode(*args, **options)
 
-    def count_fit(image: Image.Image, size: int, fit: Fit) -> Any:
+    def count_fit(image: Image.Image, size: int, fit: Fit, box: images.Box) -> Any:
         fitted.append(fit)
-        return fit_square(image, size, fit)
+        return fit_square(image, size, fit, box)
 
     monkeypatch.setattr(images, "decode", count_decode)
     monkeypatch.setattr(fitting, "fit_square", count_fit)
@@ -164,11 +164,13 @@ def test_an_image_is_decoded_once_and_fitted_once_each_way(
 @pytest.mark.parametrize("size", [32, 224, 384])
 def test_decoding_is_as_fine_as_the_finest_view_needs(size: int) -> None:
     for fit in FITS:
-        assert min_side_for(size, (fit,)) == fitting.min_side_for(size, fit)
+        expected = fitting.least_size(900, 700, size, fit)
+        assert least_size(900, 700, size, (fit,)) == expected
         flipped = typing.cast("View", f"{fit}-flip")
-        assert min_side_for(size, (flipped,)) == fitting.min_side_for(size, fit)
-    finest = max(fitting.min_side_for(size, fit) for fit in FITS)
-    assert min_side_for(size, ("squeeze", "crop", "pad")) == finest
+        assert least_size(900, 700, size, (flipped,)) == expected
+    widths, heights = zip(*(fitting.least_size(900, 700, size, fit) for fit in FITS), strict=True)
+    finest = max(widths), max(heights)
+    assert least_size(900, 700, size, ("squeeze", "crop", "pad")) == finest
 
 
 # Vectors

@@ -21,10 +21,11 @@ from tagkin.preparing import content_id
 from tagkin.progress import Progress, silent
 from tagkin.records import ID_TYPE, ImageRow, Problem
 from tagkin.settings import Settings
-from tagkin.views import embed_views, make_views, min_side_for
+from tagkin.views import embed_views, least_size, make_views
 
 _STORE_AFTER_VECTORS = 1024
 _STORE_AFTER_SECONDS = 10.0
+_MOST_HANGING = 10  # files in a row
 
 
 @dataclass(frozen=True)
@@ -148,6 +149,9 @@ def read_images(
         settings: Limits of images, number of threads, and the time that a file may take.
         problems: Images that can't be read are appended here instead of being yielded.
 
+    Raises:
+        LibraryError: Many files in a row took too long, as on a drive that has gone.
+
     Yields:
         Ids and uint8 RGB arrays of shape (views, size, size, 3), in the order in which they are
         ready: one slow file holds up no other.
@@ -167,7 +171,15 @@ def read_images(
         return problem
 
     outcomes = map_unordered(read, rows, settings.decode_threads, timeout=settings.read_timeout)
+    hanging = 0
     for row, outcome in outcomes:
+        hanging = hanging + 1 if isinstance(outcome, TimeoutError) else 0
+        if hanging == _MOST_HANGING:
+            raise LibraryError(
+                f"{hanging} files in a row could not be read within {settings.read_timeout:g} "
+                f"seconds, the last {row.paths[0]}: is their drive still there? What was stored "
+                "stays, and the same command goes on from there"
+            )
         if isinstance(outcome, Problem):
             problems.append(outcome)
         elif isinstance(outcome, TimeoutError):
@@ -185,9 +197,11 @@ def decode_views(
     Raises:
         ImageError: The image can't be decoded or is beyond the limits.
     """
-    min_side = min_side_for(config.image_size, config.views)
-    decoded = images.decode(data, limits, min_side=min_side)
-    return make_views(decoded.image, config.image_size, config.views)
+    size, views = config.image_size, config.views
+    decoded = images.decode(
+        data, limits, least_size=lambda width, height: least_size(width, height, size, views)
+    )
+    return make_views(decoded.image, size, views, decoded.box)
 
 
 class LibrarySample:

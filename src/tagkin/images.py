@@ -10,6 +10,7 @@ import logging
 import stat
 import struct
 import warnings
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,8 @@ from tagkin.errors import ImageError
 from tagkin.settings import Settings
 
 UInt8 = npt.NDArray[np.uint8]
+Box = tuple[float, float, float, float]
+LeastSize = Callable[[int, int], tuple[int, int]]
 
 # The formats that are tried, by Pillow's names and in this order. The rest of Pillow's stays out:
 # EPS runs Ghostscript, WMF the operating system, and each parser more is one more to attack. TGA
@@ -107,6 +110,8 @@ class Decoded:
         height: Pixels of the upright original.
         format: Pillow's name of the format in lower case, such as ``jpeg`` or ``mpo``.
         frames: Frames or pages in the file; 1 for most.
+        box: The part of ``image`` that the picture covers, in pixels: left, top, right, bottom. All
+            of it, but for the fraction of a pixel that decoding at a smaller scale may add.
     """
 
     image: Image.Image
@@ -114,6 +119,7 @@ class Decoded:
     height: int
     format: str
     frames: int
+    box: Box
 
 
 def read_bytes(path: Path, limits: ImageLimits) -> bytes:
@@ -141,7 +147,7 @@ def read_bytes(path: Path, limits: ImageLimits) -> bytes:
     return data
 
 
-def decode(data: bytes, limits: ImageLimits, *, min_side: int | None = None) -> Decoded:
+def decode(data: bytes, limits: ImageLimits, *, least_size: LeastSize | None = None) -> Decoded:
     """Decodes an image in full: upright, RGB, transparent parts on white.
 
     Colour profiles are not applied. Grey of more than 8 bits and floating point are scaled to
@@ -150,8 +156,9 @@ def decode(data: bytes, limits: ImageLimits, *, min_side: int | None = None) -> 
     Args:
         data: The content of an image file.
         limits: Checked against the header, before pixels are decoded.
-        min_side: Lets a JPEG be decoded at 1/2, 1/4 or 1/8 of its size, which is much faster, as
-            long as its short side keeps that many pixels; see `tagkin.fitting.min_side_for`.
+        least_size: Lets a JPEG be decoded at 1/2, 1/4 or 1/8 of its size, which is faster, as long
+            as width and height stay at least what this function returns for the original's; see
+            `tagkin.fitting.least_size`.
 
     Raises:
         ImageError: The bytes are no image, a damaged one, of an unsupported format, or beyond the
@@ -159,7 +166,7 @@ def decode(data: bytes, limits: ImageLimits, *, min_side: int | None = None) -> 
     """
     try:
         image = _open(data)
-        return _decode(image, limits, min_side)
+        return _decode(image, limits, least_size)
     except ImageError:
         raise
     except MemoryError as error:
@@ -197,7 +204,9 @@ def _open(data: bytes) -> ImageFile.ImageFile:
     raise damage or ImageError(f"not an image that is understood: {_begins_like(data)}")
 
 
-def _decode(image: ImageFile.ImageFile, limits: ImageLimits, min_side: int | None) -> Decoded:
+def _decode(
+    image: ImageFile.ImageFile, limits: ImageLimits, least_size: LeastSize | None
+) -> Decoded:
     _check_pixels(image, limits)
     frames = int(getattr(image, "n_frames", 1))
     if frames > 1 and image.format in _ANIMATED:
@@ -205,20 +214,40 @@ def _decode(image: ImageFile.ImageFile, limits: ImageLimits, min_side: int | Non
     width, height = image.size
     mend_transparency(image)
     # Does nothing but for JPEG.
-    scaled = min_side is not None and image.draft(None, (min_side, min_side)) is not None
+    scaled = image.draft(None, least_size(width, height)) if least_size else None
     image.load()
-    if not scaled:
+    if scaled is None:
         # Loading may turn a TIFF, and find a larger picture in an icon than its directory says.
         width, height = image.size
         _check_pixels(image, limits)
     orientation = _orientation(image)
     format_name = (image.format or "").lower()
     upright = to_rgb(image)
+    # A side of 427 pixels is 213.5 at half the size, for which there are 214 pixels.
+    beyond = (0.0, 0.0)
+    if scaled is not None:
+        beyond = (upright.width - scaled[1][2], upright.height - scaled[1][3])
     if orientation in _UPRIGHT:
         upright = upright.transpose(_UPRIGHT[orientation])
         if orientation >= 5:
             width, height = height, width
-    return Decoded(upright, width, height, format_name, frames)
+    box = _covered(upright.size, beyond, orientation)
+    return Decoded(upright, width, height, format_name, frames, box)
+
+
+def _covered(size: tuple[int, int], beyond: tuple[float, float], orientation: int) -> Box:
+    """Returns the part of an upright image that the picture covers.
+
+    Args:
+        size: Of the upright image.
+        beyond: Pixels at the right and the bottom, before it was set upright, that lie beyond the
+            picture.
+        orientation: As EXIF counts.
+    """
+    horizontal, vertical = beyond if orientation < 5 else beyond[::-1]
+    left = horizontal if orientation in (2, 3, 6, 7) else 0.0
+    top = vertical if orientation in (3, 4, 7, 8) else 0.0
+    return left, top, size[0] - horizontal + left, size[1] - vertical + top
 
 
 def _check_pixels(image: Image.Image, limits: ImageLimits) -> None:

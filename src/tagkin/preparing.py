@@ -200,7 +200,7 @@ def _check(
         if known and (known[1].bytes, known[1].mtime_ns) == (stat.st_size, stat.st_mtime_ns):
             return _Unchanged(known[0], replace(known[1], tags=item.tags))
         data = images.read_bytes(item.path, limits)
-        decoded = images.decode(data, limits, min_side=_HASH_SIDE)
+        decoded = images.decode(data, limits, least_size=lambda *_: (_HASH_SIDE, _HASH_SIDE))
         row = ImageRow(
             id=content_id(data),
             files=(),

@@ -13,6 +13,7 @@ from PIL import Image
 
 from tagkin import fitting
 from tagkin.errors import SettingsError
+from tagkin.images import Box
 from tagkin.settings import Fit, Settings, View
 
 if TYPE_CHECKING:
@@ -42,18 +43,25 @@ def wanted_views(settings: Settings) -> tuple[View, ...]:
     return tuple(views)
 
 
-def min_side_for(size: int, views: Sequence[View]) -> int:
-    """The ``min_side`` for `images.decode` that costs none of the views any quality."""
-    return max(fitting.min_side_for(size, _fit_of(view)) for view in views)
+def least_size(width: int, height: int, size: int, views: Sequence[View]) -> tuple[int, int]:
+    """The least width and height for `images.decode` that does for all views.
+
+    See `fitting.least_size`.
+    """
+    sizes = [fitting.least_size(width, height, size, _fit_of(view)) for view in views]
+    return max(width for width, _ in sizes), max(height for _, height in sizes)
 
 
-def make_views(image: Image.Image, size: int, views: Sequence[View]) -> UInt8:
+def make_views(
+    image: Image.Image, size: int, views: Sequence[View], box: Box | None = None
+) -> UInt8:
     """Makes the square views of an image.
 
     Args:
         image: Of mode RGB.
         size: Pixels a side of each view.
         views: Full names, as `wanted_views` gives them.
+        box: The part of the image that is meant, as `images.Decoded` has it; all if None.
 
     Returns:
         uint8 array of shape (views, size, size, 3).
@@ -63,7 +71,7 @@ def make_views(image: Image.Image, size: int, views: Sequence[View]) -> UInt8:
     for place, view in enumerate(views):
         fit = _fit_of(view)
         if fit not in fitted:
-            fitted[fit] = fitting.fit_square(image, size, fit)
+            fitted[fit] = fitting.fit_square(image, size, fit, box)
         made[place] = fitted[fit][:, ::-1] if view.endswith(_FLIP) else fitted[fit]
     return made
 

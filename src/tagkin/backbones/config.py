@@ -22,8 +22,8 @@ RANDOM_SEED = 0
 #: What precedes the path of an ONNX file where the name of a backbone is expected.
 ONNX = "onnx:"
 
-# Raised when a change to the preprocessing or the export changes the vectors.
-_RECIPE = 1
+# Raised when a change to the export, or to how images are decoded and fitted, changes the vectors.
+_EXPORT_RECIPE, _PIXEL_RECIPE = 1, 2
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,9 @@ class BackboneConfig:
         """Names these vectors; equal fingerprints mean vectors that can be compared."""
         random = "random-" if self.weights == "random" else ""
         views = "+".join(self.views)
-        more = [views, self.precision, *([self.calibration] if self.calibration else [])]
+        more: list[str | int] = [_PIXEL_RECIPE, views, self.precision]
+        if self.calibration:
+            more.append(self.calibration)
         return (
             f"{self._name}-{random}{self.image_size}-{views}-{self.precision}-{self._digest(*more)}"
         )
@@ -76,8 +78,8 @@ class BackboneConfig:
     def _name(self) -> str:
         return self.architecture.replace(":", "-")
 
-    def _digest(self, *more: str) -> str:
-        parts = [self.architecture, self.weights_digest, self.image_size, _RECIPE, *more]
+    def _digest(self, *more: str | int) -> str:
+        parts = [self.architecture, self.weights_digest, self.image_size, _EXPORT_RECIPE, *more]
         return hashlib.blake2b(json.dumps(parts).encode(), digest_size=6).hexdigest()
 
     def to_dict(self) -> dict[str, Any]:
