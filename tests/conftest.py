@@ -137,6 +137,18 @@ def run_tagkin(tmp_path: Path) -> RunTagkin:
     return run
 
 
+def run_python(code: str, env: dict[str, str] | None = None) -> "subprocess.CompletedProcess[str]":
+    """Runs code in a Python of its own, where nothing has been imported yet."""
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=subprocess_environment(env),
+        check=False,
+    )
+
+
 def subprocess_environment(more: dict[str, str] | None = None) -> dict[str, str]:
     """This environment, in which the Tagkin under test is found from any folder."""
     more = more or {}

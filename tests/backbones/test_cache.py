@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -14,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import subprocess_environment
+from conftest import run_python
 
 from tagkin.backbones import (
     BackboneConfig,
@@ -147,13 +145,7 @@ def test_a_cached_backbone_is_loaded_without_keras() -> None:
         "open_backbone(resolve_backbone(s), s.cache_dir)\n"
         "print([n for n in ('tensorflow', 'keras', 'torch', 'jax') if n in sys.modules])\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env=subprocess_environment(),
-    )
+    done = run_python(code)
     assert (done.stdout.strip(), done.returncode) == ("[]", 0), done.stderr
 
 

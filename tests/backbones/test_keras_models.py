@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import subprocess_environment
+from conftest import run_python, subprocess_environment
 from numpy.typing import NDArray
 
 from tagkin.backbones import BackboneConfig, resolve_backbone
@@ -92,13 +92,7 @@ def test_the_users_configuration_of_keras_does_not_count(tmp_path: Path) -> None
         "model = build_model(resolve_backbone(load_settings(options)))\n"
         "print(model.input_shape, model.compute_dtype)\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env=subprocess_environment({"HOME": str(tmp_path), "KERAS_BACKEND": "jax"}),
-    )
+    done = run_python(code, {"HOME": str(tmp_path), "KERAS_BACKEND": "jax"})
     assert done.stdout.strip() == "(None, 64, 64, 3) float32", done.stderr
 
 

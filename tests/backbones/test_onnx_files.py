@@ -1,8 +1,6 @@
 """ONNX files as backbones: what they compute, and what is said of those that can't be used."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -10,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import subprocess_environment
+from conftest import run_python
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -240,13 +238,7 @@ def test_neither_keras_nor_onnx_is_needed(tmp_path: Path) -> None:
         f"export_onnx(Path({str(path)!r}), Path({str(tmp_path)!r}))\n"
         "print([n for n in ('tensorflow', 'keras', 'onnx', 'torch') if n in sys.modules])\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env=subprocess_environment(),
-    )
+    done = run_python(code)
     assert (done.stdout.strip(), done.returncode) == ("[]", 0), done.stderr
 
 

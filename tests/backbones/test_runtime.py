@@ -2,15 +2,13 @@
 
 import gc
 import itertools
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from conftest import subprocess_environment
+from conftest import run_python
 from numpy.typing import NDArray
 
 from tagkin.backbones import BackboneConfig, Runtime, cached_graph, runtime
@@ -280,12 +278,6 @@ def test_openvinos_telemetry_is_out_of_reach(tmp_path: Path) -> None:
         "except ImportError:\n"
         "    print('out of reach')\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env=subprocess_environment({"HOME": str(tmp_path)}),
-    )
+    done = run_python(code, {"HOME": str(tmp_path)})
     assert (done.stdout.strip(), done.returncode) == ("out of reach", 0), done.stderr
     assert list(tmp_path.iterdir()) == []

@@ -4,7 +4,6 @@ import importlib.util
 import logging
 import shutil
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -14,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import subprocess_environment
+from conftest import run_python
 from numpy.typing import NDArray
 
 from tagkin.backbones import BackboneConfig, Runtime, get_spec, resolve_backbone
@@ -310,12 +309,5 @@ def test_the_other_backbones_do_without_keras_hub() -> None:
         "build_model(resolve_backbone(load_settings({**options, 'precision': 'f32'})))\n"
         "print('keras_hub' in sys.modules, 'kagglehub' in sys.modules)\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env=subprocess_environment(),
-        check=False,
-    )
+    done = run_python(code)
     assert done.stdout.strip() == "False False", done.stderr

@@ -12,6 +12,7 @@ import contextlib
 import importlib
 import logging
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,7 @@ _NEIGHBOURS = 10
 # Each share costs as much time as the first graph, so there are few.
 _SHARES_LEFT_OUT = (0.05, 0.10, 0.20)
 _RANKING_IMAGES = 8
+_RECURSION_LIMIT = 20_000
 _SUFFIXES = (".xml", ".bin")
 
 # Attention and GELU: what NNCF quantizes better when told that it is a transformer.
@@ -163,7 +165,7 @@ def _quantize(
         model = ov.Core().read_model(graph)
         if any(node.get_type_name() in _TRANSFORMER_OPS for node in model.get_ops()):
             options = {"model_type": nncf.ModelType.TRANSFORMER}
-        with _quiet():
+        with _tamed():
             quantized = nncf.quantize(
                 model,
                 nncf.Dataset(calibration, lambda image: image[None]),
@@ -181,11 +183,17 @@ def _quantize(
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keeps NNCF's log and progress bars off the terminal; it writes both to stdout."""
+def _tamed() -> Iterator[None]:
+    """Keeps NNCF's log and progress bars off the terminal, and lets it walk through deep graphs.
+
+    It writes both to stdout, and follows a graph layer by layer in recursion, for which Python's
+    usual limit is too low with EfficientNetV2-L.
+    """
     bars: Any = importlib.import_module("nncf.common.logging.track_progress")
     logger, shown = logging.getLogger("nncf"), bars.Progress
     level = logger.level
+    depth = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(depth, _RECURSION_LIMIT))
     logger.setLevel(logging.CRITICAL + 1)
     bars.Progress = lambda *columns, **options: shown(*columns, **{**options, "disable": True})
     try:
@@ -193,6 +201,7 @@ def _quiet() -> Iterator[None]:
     finally:
         bars.Progress = shown
         logger.setLevel(level)
+        sys.setrecursionlimit(depth)
 
 
 def _most_sensitive(graph: Path, quantized: Path, images: NDArray[np.uint8]) -> list[str]:
