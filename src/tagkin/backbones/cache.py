@@ -64,6 +64,11 @@ def cached_graph(config: BackboneConfig, cache_dir: Path) -> Path:
     """
 
     def make(folder: Path) -> None:
+        if config.precision == "int8":
+            raise BackboneError(
+                "the int8 graph of these vectors is no longer in the cache: run 'tagkin embed "
+                "--precision int8', which makes it again from the same images of the library"
+            )
         # Imported here because it takes Keras with it, which a cached graph doesn't need.
         if config.is_onnx:
             from tagkin.backbones.onnx_files import export_onnx
@@ -74,17 +79,7 @@ def cached_graph(config: BackboneConfig, cache_dir: Path) -> Path:
 
         export_graph(config, folder)
 
-    if config.precision == "int8" and not is_cached(config.graph_key, cache_dir):
-        raise BackboneError(
-            "the int8 graph of these vectors is no longer in the cache: run 'tagkin embed "
-            "--precision int8', which makes it again from the same images of the library"
-        )
     return cached_entry(config.graph_key, cache_dir, make)
-
-
-def is_cached(key: str, cache_dir: Path) -> bool:
-    """Returns whether the cache has a whole entry of that name."""
-    return _is_whole(_graphs(cache_dir) / key)
 
 
 def cached_entry(key: str, cache_dir: Path, make: Callable[[Path], None]) -> Path:
