@@ -31,6 +31,8 @@ ENV_PREFIX = "TAGKIN_"
 Fit = Literal["pad", "squeeze", "crop"]
 View = Literal["pad", "squeeze", "crop", "flip", "pad-flip", "squeeze-flip", "crop-flip"]
 Precision = Literal["auto", "f32", "bf16", "f16", "int8"]
+Loss = Literal["bce", "asl"]
+Rank = Literal["margin", "probability"]
 
 
 def user_cache() -> Path:
@@ -122,6 +124,39 @@ class Settings(BaseSettings):
         1e-3, gt=0, allow_inf_nan=False, description="learning rate of phase 1 (Adam)"
     )
     dropout: float = Field(0.3, ge=0, lt=1, description="dropout before the head")
+    loss: Loss = Field(
+        "bce", description="bce (binary cross-entropy) or asl (asymmetric loss, Ridnik 2021)"
+    )
+    weight_decay: float = Field(
+        0.0, ge=0, allow_inf_nan=False, description="weight decay of the head (AdamW)"
+    )
+    rank: Rank = Field(
+        "margin",
+        description="order of predicted tags: margin (score beside the tag's own threshold) or "
+        "probability",
+    )
+
+    trainable_layers: int | None = Field(
+        None,
+        ge=1,
+        description="last layers of the backbone that phase 2 trains: 50 if not set, of vit-large "
+        "those of the last 4 encoder blocks",
+    )
+    fine_tune_epochs: int = Field(5, ge=1, description="epochs of phase 2")
+    fine_tune_learning_rate: float = Field(
+        1e-5, gt=0, allow_inf_nan=False, description="learning rate of phase 2 (Adam)"
+    )
+    fine_tune_batch_size: int = Field(16, ge=1, le=4096, description="images in a step of phase 2")
+    fine_tune_views: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="views of each training image that phase 2 caches and learns from: the plain "
+        "one, then random crops and flips",
+    )
+    tensorboard: Path | None = Field(
+        None, description="folder for TensorBoard logs of training; none are written if not set"
+    )
 
     max_image_pixels: int = Field(
         178_956_970, ge=1, description="images with more pixels are refused (decompression bombs)"
