@@ -3,15 +3,19 @@
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import time
 import tracemalloc
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import lance
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,6 +24,7 @@ from tagkin import lance_table
 from tagkin.decisions import accepted_merges
 from tagkin.errors import LibraryError
 from tagkin.files import atomic_file
+from tagkin.lance_table import LanceTable
 from tagkin.library import Library, LibraryState
 from tagkin.records import ID_TYPE, ImageFile, ImageRow, Problem
 
@@ -89,10 +94,10 @@ def test_a_file_is_no_library(tmp_path: Path) -> None:
 
 
 def test_the_library_of_a_newer_tagkin_is_refused(library: Library) -> None:
-    newer = {"schema_version": 2, "something": "new"}
+    newer = {"schema_version": 3, "something": "new"}
     (library.path / "library.json").write_text(json.dumps(newer))
     for open_it in (Library.open, Library.create_or_open):
-        with pytest.raises(LibraryError, match=r"schema 2.*reads schema 1.*install the version"):
+        with pytest.raises(LibraryError, match=r"schema 3.*reads schema 2.*install the version"):
             open_it(library.path)
 
 
@@ -105,8 +110,9 @@ def test_the_library_of_a_newer_tagkin_is_refused(library: Library) -> None:
         b"3",
         b"\xff\xfe",
         b'{"prepared": true}',
-        b'{"schema_version": 1, "unheard_of": 1}',
-        b'{"schema_version": 1, "remembered": 5}',
+        b'{"schema_version": 2, "unheard_of": 1}',
+        b'{"schema_version": 2, "remembered": 5}',
+        b'{"schema_version": 2, "sample": 5}',
         b'{"schema_version": 1, "sample": 5}',
     ],
 )
@@ -153,6 +159,119 @@ def test_a_read_only_folder(tmp_path: Path) -> None:
     finally:
         for folder in (tmp_path, library.path):
             folder.chmod(0o755)
+
+
+# Libraries of earlier versions
+
+
+_FILE_1 = pa.struct(
+    [
+        ("path", pa.binary()),
+        ("tags", pa.list_(pa.string())),
+        ("bytes", pa.int64()),
+        ("mtime_ns", pa.int64()),
+    ]
+)
+IMAGES_1 = pa.schema(
+    [
+        ("id", pa.string()),
+        ("files", pa.list_(_FILE_1)),
+        ("tags", pa.list_(pa.string())),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("format", pa.string()),
+        ("frames", pa.int32()),
+        ("phash", pa.uint64()),
+        ("group", pa.string()),
+        ("split", pa.string()),
+    ]
+)
+ROWS_1 = [
+    image(1, *AWKWARD_PATHS, tags=("Cat", "a, b", "🐈"), phash=2**64 - 1),
+    image(2),
+    replace(image(3, Path("/p/x"), Path("/p/y")), group="g", split="test"),
+]
+
+
+def library_of_schema_1(folder: Path, rows: list[ImageRow]) -> Path:
+    folder.mkdir()
+    state = {"active_backbone": None, "remembered": {"seed": 3}, "prepared": True, "sample": []}
+    (folder / "library.json").write_text(json.dumps({"schema_version": 1, **state}))
+    stored = []
+    for row in rows:
+        files = [{**file.__dict__, "path": os.fsencode(file.path)} for file in row.files]
+        for file in files:
+            del file["weights"]
+        stored.append({**row.__dict__, "files": files, "tags": row.tags})
+    lance.write_dataset(pa.Table.from_pylist(stored, IMAGES_1), str(folder / "images.lance"))
+    return folder
+
+
+def state_version(folder: Path) -> int:
+    version = json.loads((folder / "library.json").read_text())["schema_version"]
+    assert isinstance(version, int)
+    return version
+
+
+def weigh_first_image(library: Library) -> None:
+    """Stores weights, which the old schema has no place for."""
+    first, *_ = library.images()
+    files = tuple(file.with_tags({"cat": 0.5}) for file in first.files)
+    library.upsert_images([replace(first, files=files)])
+    assert library.images()[0].weights == {"cat": 0.5}
+
+
+def test_a_library_of_schema_1_is_upgraded_where_it_is(tmp_path: Path) -> None:
+    folder = library_of_schema_1(tmp_path / "old", ROWS_1)
+    library = Library.open(folder)
+    assert library.images() == ROWS_1
+    assert library.state == LibraryState(remembered={"seed": 3}, prepared=True)
+    assert state_version(folder) == 2
+    weigh_first_image(Library.open(folder))
+
+
+def test_an_empty_library_of_schema_1_is_upgraded(tmp_path: Path) -> None:
+    folder = library_of_schema_1(tmp_path / "old", [])
+    assert Library.open(folder).images() == []
+    shutil.rmtree(folder / "images.lance")
+    (folder / "library.json").write_text('{"schema_version": 1}')
+    library = Library.open(folder)
+    library.upsert_images([image(1)])
+    assert (state_version(folder), len(library.images())) == (2, 1)
+
+
+@pytest.mark.parametrize("before", ["replace", "_write_state"])
+def test_an_upgrade_that_is_killed_is_finished_by_the_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: str
+) -> None:
+    folder = library_of_schema_1(tmp_path / "old", ROWS_1)
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LanceTable if before == "replace" else Library, before, killed)
+        with pytest.raises(KeyboardInterrupt):
+            Library.open(folder)
+    assert state_version(folder) == 1
+    assert Library.open(folder).images() == ROWS_1
+    assert state_version(folder) == 2
+    weigh_first_image(Library.open(folder))
+
+
+def test_old_tables_without_their_state_file_are_upgraded(tmp_path: Path) -> None:
+    folder = library_of_schema_1(tmp_path / "old", ROWS_1)
+    (folder / "library.json").unlink()
+    library = Library.create_or_open(folder)
+    assert library.images() == ROWS_1
+    weigh_first_image(library)
+
+
+def test_many_images_are_upgraded(tmp_path: Path) -> None:
+    rows = [
+        image(n, *[Path(f"/p/{n} {c}") for c in range(n % 3)], tags=("x",)) for n in range(5000)
+    ]
+    assert Library.open(library_of_schema_1(tmp_path / "old", rows)).images() == rows
 
 
 # State
@@ -205,6 +324,14 @@ def test_images_come_back_as_they_were(library: Library) -> None:
     ]
     library.upsert_images(rows)
     assert Library.open(library.path).images() == sorted(rows, key=lambda row: row.id)
+
+
+def test_weights_come_back_as_they_were(library: Library) -> None:
+    file = ImageFile(Path("a"), (), 1, 1).with_tags({"x": 0.1, "y": 1.0, "z": 1 / 3})
+    row = ImageRow("0" * 32, (file, ImageFile(Path("b"), ("x",), 1, 1)), 1, 1, "png", 1, 0)
+    library.upsert_images([row])
+    assert library.images() == [row]
+    assert row.weights == {"z": pytest.approx(1 / 3)}
 
 
 def test_an_image_has_the_tags_of_all_its_files() -> None:

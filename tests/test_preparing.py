@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from PIL import Image
 
 from tagkin import images, preparing
 from tagkin.library import Library
-from tagkin.preparing import PrepareReport, content_id, prepare
+from tagkin.prepare_report import PrepareReport
+from tagkin.preparing import content_id, prepare
 from tagkin.records import ImageRow
 from tagkin.settings import Settings
 from tagkin.sources import open_source
@@ -198,6 +200,57 @@ def test_the_vocabulary_respects_aliases_decisions_and_exclusions(
     assert run(library, folder, **options).vocabulary.counts == {"cat": 3}
 
 
+def test_the_report_tells_what_became_of_the_tags(library: Library, folder: Path) -> None:
+    for number, tags in enumerate(["kitty", "Cat", "CAT, Repost", "hound", "once"]):
+        add(folder, f"{number}.png", picture(number), tags)
+    library.decide("merge", ["hound", "cat"], canonical="cat")
+    report = run(library, folder, aliases={"Kitty": "cat"}, exclude_tags="repost")
+    assert report.tag_report.joined == {
+        "folding": {"CAT": "cat", "Cat": "cat", "Repost": "repost"},
+        "aliases": {"kitty": "cat"},
+        "decisions": {"hound": "cat"},
+    }
+    told = report.to_dict()["tags"]
+    assert told["joined"]["aliases"] == {"spellings": 1, "examples": {"kitty": "cat"}}
+    assert sum(told["splits"]["cat"].values()) == 4
+
+
+# Weights
+
+
+def test_weights_of_a_table_are_stored(library: Library, folder: Path) -> None:
+    for name, seed in (("a", 1), ("copy", 1), ("b", 2)):
+        add(folder, f"{name}.png", picture(seed))
+    table = folder / "table.csv"
+    table.write_text(
+        "file,tags,confidence\na.png,x|y,0.9|0.25\na.png,y|z,0.5|0\ncopy.png,x,0.1\nb.png,x|y,\n"
+    )
+    run(library, table)
+    stored = library.images()
+    rows = by_name(library)
+    assert rows["a.png"].tags == ("x", "y")
+    assert rows["a.png"].weights == {"x": pytest.approx(0.9), "y": 0.5}
+    assert (rows["b.png"].tags, rows["b.png"].weights) == (("x", "y"), {})
+    assert run(library, table).vocabulary.counts == {"x": 2, "y": 2}
+    assert library.images() == stored
+
+
+def test_weights_change_with_the_table(library: Library, folder: Path) -> None:
+    add(folder, "a.png", picture(1))
+    table = folder / "table.csv"
+    for cell, weights in (("0.5|1", {"x": 0.5}), ("1|0.25", {"y": 0.25}), ("", {})):
+        table.write_text(f"file,tags,weights\na.png,x|y,{cell}\n")
+        run(library, table)
+        assert by_name(library)["a.png"].weights == weights
+
+
+def test_a_tag_of_weight_zero_is_not_there(library: Library, folder: Path) -> None:
+    add(folder, "a.png", picture(1))
+    (folder / "table.csv").write_text("file,tags,weights\na.png,x,0\n")
+    report = run(library, folder / "table.csv")
+    assert (report.untagged_images, dict(report.vocabulary.counts)) == (1, {})
+
+
 # The second run
 
 
@@ -324,6 +377,85 @@ def test_near_duplicates_are_in_one_split(library: Library, folder: Path) -> Non
     add(folder, "late.jpg", encode(picture(3, (400, 300)), "JPEG", quality=90), "x")
     run(library, folder, duplicate_distance=4)
     assert by_name(library)["late.jpg"].split == rows["3.png"].split
+
+
+def splits_table(folder: Path, splits: dict[str, str]) -> Path:
+    table = folder / "table.csv"
+    rows = "".join(f"{name},x,{split}\n" for name, split in splits.items())
+    table.write_text(f"file,tags,split\n{rows}")
+    return table
+
+
+def test_splits_of_the_source_are_respected(library: Library, folder: Path) -> None:
+    run(library, collection(folder, 30))
+    wanted = {f"{n:04}.png": ["test", "Train", "val", ""][n % 4] for n in range(30)}
+    before = by_name(library)
+    report = run(library, splits_table(folder, wanted))
+    for name, row in by_name(library).items():
+        known = {"": before[name].split, "Train": "train", "val": "validation"}
+        assert row.split == known.get(wanted[name], wanted[name])
+    assert (report.problems, report.groups_across_splits) == ((), 0)
+    after = by_name(library)
+    for seed in range(2):  # they stay without being said again, and with it
+        run(library, folder, seed=seed)
+        assert by_name(library) == {
+            name: replace(row, files=by_name(library)[name].files) for name, row in after.items()
+        }
+        run(library, splits_table(folder, wanted), seed=seed)
+        assert by_name(library) == after
+
+
+def test_the_rest_is_dealt_out_around_the_splits_of_the_source(
+    library: Library, folder: Path
+) -> None:
+    collection(folder, 40)
+    wanted = {f"{n:04}.png": "validation" if n < 6 else "" for n in range(40)}
+    report = run(library, splits_table(folder, wanted))
+    assert report.splits == {"train": 28, "validation": 6, "test": 6}
+    rows = by_name(library)
+    assert {rows[f"{n:04}.png"].split for n in range(6)} == {"validation"}
+
+
+def near_duplicates(folder: Path, seed: int) -> tuple[str, str, str]:
+    image = picture(seed, (400, 300))
+    add(folder, f"{seed}.png", image)
+    add(folder, f"{seed} copy.jpg", encode(image, "JPEG", quality=90))
+    add(folder, f"{seed} small.png", image.resize((200, 150)))
+    return f"{seed}.png", f"{seed} copy.jpg", f"{seed} small.png"
+
+
+def test_the_split_of_one_image_decides_for_its_group(library: Library, folder: Path) -> None:
+    wanted = dict.fromkeys(near_duplicates(folder, 1), "") | {"1 copy.jpg": "test"}
+    report = run(library, splits_table(folder, wanted))
+    assert (report.near_duplicate_groups, report.groups_across_splits) == (1, 0)
+    assert {row.split for row in library.images()} == {"test"}
+
+
+def test_groups_that_the_source_tears_apart_are_told(library: Library, folder: Path) -> None:
+    names = near_duplicates(folder, 1)
+    wanted = dict(zip(names, ("train", "test", "test"), strict=True))
+    add(folder, "late.jpg", encode(picture(1, (400, 300)), "JPEG", quality=60))
+    report = run(library, splits_table(folder, wanted | {"late.jpg": ""}))
+    assert (report.near_duplicate_groups, report.groups_across_splits) == (1, 1)
+    assert report.to_dict()["groups_across_splits"] == 1
+    rows = by_name(library)
+    assert [rows[name].split for name in names] == ["train", "test", "test"]
+    assert rows["late.jpg"].split == "train"
+
+
+def test_splits_that_contradict_each_other_are_problems(library: Library, folder: Path) -> None:
+    for name in ("a.png", "b.png"):
+        add(folder, name, picture(1))
+    table = folder / "table.csv"
+    table.write_text("file,tags,split\na.png,x,test\na.png,y,train\nb.png,z,val\na.png,x,test\n")
+    for _ in range(2):
+        report = run(library, table)
+        (row,) = library.images()
+        assert (row.split, row.tags) == ("test", ("x", "y", "z"))
+        told = reasons(report)
+        assert "train is not the test that an earlier row names; test counts" in told["a.png"]
+        assert f"validation is not the test that {folder / 'a.png'}" in told["b.png"]
+        assert len(report.problems) == len(library.problems()) == 2
 
 
 # Killed

@@ -54,25 +54,35 @@ def test_every_frequent_tag_is_in_every_split_in_its_share() -> None:
             assert here[tag] == pytest.approx(fraction * totals[tag], abs=2 + 0.1 * totals[tag])
 
 
-@settings(deadline=None, max_examples=50)
-@given(
-    st.lists(
-        st.tuples(
-            st.sampled_from("abcdefgh"),
-            st.lists(st.sampled_from("xyz"), unique=True),
-            st.sampled_from([None, None, None, *SPLITS]),
-        ),
-        max_size=40,
+IMAGES = st.lists(
+    st.tuples(
+        st.sampled_from("abcdefgh"),
+        st.lists(st.sampled_from("xyz"), unique=True),
+        st.sampled_from([None, None, None, *SPLITS]),
     ),
-    st.integers(0, 3),
+    max_size=40,
 )
+SHARES = st.sampled_from(
+    [
+        FRACTIONS,
+        {"train": 0.9, "validation": 0.1, "test": 0.0},
+        {"train": 0.02, "validation": 0.49, "test": 0.49},
+    ]
+)
+
+
+@settings(deadline=None)
+@given(IMAGES, SHARES, st.integers(0, 3))
 def test_groups_stay_together_and_existing_splits_stay(
-    images: list[tuple[str, list[str], Split | None]], seed: int
+    images: list[tuple[str, list[str], Split | None]], fractions: dict[Split, float], seed: int
 ) -> None:
     groups, tags, existing = [list(column) for column in zip(*images, strict=True)] or [[], [], []]
-    result = split(tags, groups, existing, seed=seed)
+    result = split(tags, groups, existing, fractions, seed)
     assert all(new in SPLITS for new in result)
     assert all(new == old for new, old in zip(result, existing, strict=True) if old)
+    assert all(fractions[new] for new, old in zip(result, existing, strict=True) if not old) or any(
+        existing
+    )
     for group in set(groups):
         members = [i for i, name in enumerate(groups) if name == group]
         before = {existing[i] for i in members} - {None}
@@ -82,6 +92,18 @@ def test_groups_stay_together_and_existing_splits_stay(
             assert new <= before
         elif "train" in before:
             assert new <= {"train"}
+
+
+@settings(deadline=None)
+@given(IMAGES, SHARES, st.integers(0, 3))
+def test_splits_are_those_of_their_seed_whatever_the_input(
+    images: list[tuple[str, list[str], Split | None]], fractions: dict[Split, float], seed: int
+) -> None:
+    groups, tags, existing = [list(column) for column in zip(*images, strict=True)] or [[], [], []]
+    result = split(tags, groups, existing, fractions, seed)
+    assert split(tags, groups, existing, fractions, seed) == result
+    # What was decided stays decided, by whatever seed.
+    assert split(tags, groups, result, fractions, seed + 1) == result
 
 
 def test_a_new_image_goes_where_its_group_is() -> None:
@@ -143,3 +165,11 @@ def test_many_images_and_tags() -> None:
     tags = random_tags(20_000, 500, random.Random(7))
     counts = Counter(split(tags))
     assert counts["train"] == pytest.approx(14_000, abs=200)
+
+
+def test_tags_on_one_image_do_not_pull_the_others_into_training() -> None:
+    # Each image with the tag has one of its own, as titles and names of people are.
+    tags = [["cat", f"title {n}"] if n < 60 else [f"title {n}"] for n in range(600)]
+    splits = split(tags)
+    assert Counter(splits[:60]) == {"train": 42, "validation": 9, "test": 9}
+    assert Counter(splits) == {"train": 420, "validation": 90, "test": 90}

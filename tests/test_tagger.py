@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 from conftest import Demo, subprocess_environment
 
 from tagkin.errors import TaggerError
-from tagkin.head import Head
+from tagkin.head import Head, margins
 from tagkin.settings import Settings
 from tagkin.tagger import Tagger, find_tagger, tagger_names
 
@@ -69,7 +70,7 @@ def test_predicts_what_is_in_the_pictures(
 
 
 def test_holds_plain_data_only(folder: Path) -> None:
-    assert {path.name for path in folder.iterdir()} == FILES
+    assert {path.name for path in folder.iterdir()} == FILES | {"report.html", "report.json"}
     with np.load(folder / "head.npz", allow_pickle=False) as arrays:
         assert {name: array.dtype.kind for name, array in arrays.items()} == {
             "kernel": "f",
@@ -203,12 +204,14 @@ def test_predictions_keep_their_order_among_bad_files(
     assert list(tagger.predict([], lite0_settings)) == []
 
 
-def test_top_gives_exactly_that_many_by_probability(tagger: Tagger) -> None:
+def test_top_gives_exactly_that_many_by_rank(tagger: Tagger) -> None:
     vector = np.random.default_rng(0).random(1280).astype(np.float32)
     for count in (1, 7, len(tagger.tags)):
         tags = tagger.tags_for(vector, top=count)
         assert len(tags) == count == len({tag.tag for tag in tags})
-        scores = [tag.score for tag in tags]
+        above = [float(margins(np.array(t.score), np.array(t.threshold))) for t in tags]
+        assert all(a >= b - 1e-4 for a, b in pairwise(above))
+        scores = [t.score for t in tagger.tags_for(vector, top=count, rank="probability")]
         assert scores == sorted(scores, reverse=True)
     assert len(tagger.tags_for(vector, top=10**6)) == len(tagger.tags)
 
@@ -223,8 +226,10 @@ def test_without_top_each_tag_is_measured_by_its_own_threshold(tagger: Tagger) -
     thresholds = np.array([0.95, 0.5, 0.2, 0.5], np.float32)
     small = replace(tagger, head=head, tags=("a", "b", "c", "d"), thresholds=thresholds)
     tags = small.tags_for(np.zeros(1280, np.float32))
-    assert [tag.tag for tag in tags] == ["b", "d", "c"]
-    assert [tag.threshold for tag in tags] == pytest.approx([0.5, 0.5, 0.2])
+    assert [tag.tag for tag in tags] == ["c", "b", "d"]
+    assert [tag.threshold for tag in tags] == pytest.approx([0.2, 0.5, 0.5])
+    by_probability = small.tags_for(np.zeros(1280, np.float32), rank="probability")
+    assert [tag.tag for tag in by_probability] == ["b", "d", "c"]
 
 
 def test_a_prediction_as_json(tagger: Tagger, some: list[Path], lite0_settings: Settings) -> None:

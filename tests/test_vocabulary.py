@@ -9,10 +9,15 @@ from hypothesis import strategies as st
 
 from tagkin.decisions import Decision
 from tagkin.errors import SettingsError, VocabularyError
+from tagkin.records import ImageFile, ImageRow
 from tagkin.settings import Settings
 from tagkin.vocabulary import TagRules, Vocabulary, read_aliases
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+
+
+def image(tags: tuple[str, ...], weights: tuple[float, ...] = ()) -> ImageRow:
+    return ImageRow("0" * 32, (ImageFile(Path("a"), tags, 1, 1, weights),), 1, 1, "png", 1, 0)
 
 
 def merge(number: int, tags: tuple[str, ...], canonical: str) -> Decision:
@@ -107,6 +112,45 @@ def test_resolved_tags_are_distinct_and_never_empty(raw: list[str], names: dict[
     assert set(resolved) == {tag for one in raw if (tag := rules.resolve(one))}
 
 
+def test_the_steps_from_a_raw_tag_to_its_tag() -> None:
+    rules = TagRules(aliases={"kitty": "cat"}, merges={"cat": "feline"})
+    assert rules.steps(" KITTY") == ("kitty", "cat", "feline")
+    assert rules.steps("Dog") == ("dog", "dog", "dog")
+
+
+# Weights
+
+
+def test_the_greatest_weight_of_the_spellings_of_a_tag_counts() -> None:
+    rules = TagRules(aliases={"kitty": "cat"})
+    row = image(("Dog", "kitty", "CAT", " ", "ant", "dog"), (0.5, 0.25, 0.75, 0.5, 0.125, 0.25))
+    assert list(rules.resolve_weighted(row).items()) == [
+        ("dog", 0.5),
+        ("cat", 0.75),
+        ("ant", 0.125),
+    ]
+    row = image(("kitty", "cat"), (0.25, 1.0))
+    assert rules.resolve_weighted(row) == {"cat": 1.0}
+
+
+def test_without_weights_every_tag_weighs_one() -> None:
+    assert TagRules().resolve_weighted(image(("B", "a", "b"))) == {"b": 1.0, "a": 1.0}
+    assert TagRules().resolve_weighted(image(())) == {}
+
+
+WEIGHTED = st.dictionaries(TEXT, st.floats(0, 1, width=32), max_size=5)
+
+
+@settings(deadline=None)
+@given(WEIGHTED)
+def test_weights_are_those_of_the_resolved_tags(weighted: dict[str, float]) -> None:
+    row = image((), ()).files[0].with_tags(weighted)
+    resolved = TagRules().resolve_weighted(ImageRow("0" * 32, (row,), 1, 1, "png", 1, 0))
+    assert tuple(resolved) == TagRules().resolve_all(row.tags)
+    for tag, weight in resolved.items():
+        assert weight == max(w for raw, w in weighted.items() if TagRules().resolve(raw) == tag)
+
+
 # Alias tables
 
 
@@ -168,8 +212,46 @@ def test_multi_hot() -> None:
     images = [("cat", "dog"), (), ("dog", "unknown"), ("ant", "cat", "dog")]
     vocabulary = Vocabulary.build(images[:3], min_tag_occurrences=1)
     labels = vocabulary.multi_hot(images)
-    assert (labels.shape, labels.dtype, labels.nnz) == ((4, 3), np.uint8, 6)
+    assert (labels.shape, labels.dtype, labels.nnz) == ((4, 3), np.float32, 6)
     expected = [[tag in tags for tag in vocabulary.tags] for tags in images]
+    assert labels.toarray().tolist() == expected
+
+
+def test_multi_hot_with_weights() -> None:
+    vocabulary = Vocabulary.build([("cat", "dog", "ant")], min_tag_occurrences=1)
+    assert vocabulary.tags == ("ant", "cat", "dog")
+    labels = vocabulary.multi_hot([{"dog": 0.25, "cat": 1.0, "other": 0.5}, {}, ["dog"]])
+    assert labels.toarray().tolist() == [[0, 1, 0.25], [0, 0, 0], [0, 0, 1]]
+    assert (labels.dtype, labels.nnz) == (np.float32, 3)
+
+
+def test_a_weight_of_zero_is_no_entry() -> None:
+    vocabulary = Vocabulary.build([("a", "b")], min_tag_occurrences=1)
+    labels = vocabulary.multi_hot([{"a": 0.0, "b": 0.5}, {"a": 1e-60}])
+    assert (labels.nnz, labels.indices.tolist(), labels.indptr.tolist()) == (1, [1], [0, 1, 1])
+
+
+@pytest.mark.parametrize("weight", [-0.1, 1.1, float("nan"), float("inf")])
+def test_weights_that_are_none_are_refused(weight: float) -> None:
+    vocabulary = Vocabulary.build([("a", "b")], min_tag_occurrences=1)
+    with pytest.raises(ValueError, match="from 0 to 1"):
+        vocabulary.multi_hot([{"b": 0.5, "a": weight}])
+
+
+def test_a_tag_that_is_named_twice_is_one_entry() -> None:
+    vocabulary = Vocabulary.build([("a",)], min_tag_occurrences=1)
+    assert vocabulary.multi_hot([("a", "a")]).toarray().tolist() == [[1]]
+
+
+@settings(deadline=None)
+@given(st.lists(st.dictionaries(st.sampled_from("abcdef"), st.floats(0, 1, width=32))))
+def test_multi_hot_holds_what_it_was_given(images: list[dict[str, float]]) -> None:
+    vocabulary = Vocabulary.build([tuple("abcd")], min_tag_occurrences=1)
+    labels = vocabulary.multi_hot(images)
+    assert labels.has_canonical_format
+    assert (labels.indices.dtype, labels.indptr.dtype) == (np.int32, np.int32)
+    assert (labels.data > 0).all()
+    expected = [[weights.get(tag, 0.0) for tag in "abcd"] for weights in images]
     assert labels.toarray().tolist() == expected
 
 

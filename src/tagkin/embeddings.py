@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -140,6 +140,8 @@ def read_images(
     config: BackboneConfig,
     settings: Settings,
     problems: list[Problem],
+    *,
+    decode: Callable[[str, bytes], NDArray[np.uint8]] | None = None,
 ) -> Iterator[tuple[str, NDArray[np.uint8]]]:
     """Yields ids and views, decoded by several threads a bounded number ahead.
 
@@ -148,6 +150,8 @@ def read_images(
         config: Size and views.
         settings: Limits of images, number of threads, and the time that a file may take.
         problems: Images that can't be read are appended here instead of being yielded.
+        decode: Makes the views from an id and the content of a file, if others than those of the
+            config are wanted.
 
     Raises:
         LibraryError: Many files in a row took too long, as on a drive that has gone.
@@ -165,7 +169,7 @@ def read_images(
                 data = images.read_bytes(path, limits)
                 if content_id(data) != row.id:
                     raise ImageError("changed since it was prepared: run 'tagkin prepare' again")
-                return decode_views(data, config, limits)
+                return decode(row.id, data) if decode else decode_views(data, config, limits)
             except ImageError as error:
                 problem = Problem(path, str(error))
         return problem

@@ -39,6 +39,10 @@ class LanceTable:
         """Returns the number of rows."""
         return int(self._run("read", lambda: self._open().count_rows())) if self.exists() else 0
 
+    def stored_schema(self) -> pa.Schema:
+        """Returns the schema of what is stored, which an older program may have written."""
+        return self._run("read", lambda: self._open().schema) if self.exists() else self.schema
+
     def read(self, columns: Sequence[str] | None = None) -> pa.Table:
         """Returns all rows, or those columns of them."""
         if not self.exists():

@@ -9,6 +9,8 @@
       problems.lance/           files that could not be used, and why
       decisions.lance/          what the owner decided about tags, append-only
       taggers/<name>/           saved taggers
+      backbones/                weights of fine-tuned backbones
+      fine-tuning/              activations and checkpoints of a fine-tuning that isn't finished
 
 Every write is one atomic step: a process killed at any time leaves the state before or after it.
 """
@@ -41,10 +43,13 @@ from tagkin.records import (
     from_image,
     to_image_rows,
     to_matrix,
+    upgrade_images,
     vector_schema,
 )
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+
+_UPGRADABLE = (1,)  # earlier schemas, which are brought up to date when a library is opened
 
 _ROWS_AT_ONCE = 1024
 _SAMPLE = 556  # 300 to calibrate int8 with and 256 to judge it by
@@ -79,10 +84,11 @@ class Library:
 
     @classmethod
     def open(cls, path: Path) -> "Library":
-        """Opens an existing library.
+        """Opens an existing library, and upgrades that of an older Tagkin in place.
 
         Raises:
-            LibraryError: There is none, it is damaged, or a newer Tagkin made it.
+            LibraryError: There is none, it is damaged, or a newer Tagkin made it; or it has to be
+                upgraded and can't be written.
         """
         state_file = path / "library.json"
         if not state_file.is_file():
@@ -93,7 +99,8 @@ class Library:
         try:
             content = json.loads(state_file.read_text("utf-8"))
             version = content.pop("schema_version")
-            known = LibraryState(**content) if version == SCHEMA_VERSION else None
+            readable = version in (*_UPGRADABLE, SCHEMA_VERSION)
+            known = LibraryState(**content) if readable else None
             if known and not isinstance(known.remembered, dict):
                 raise TypeError("'remembered' is no object")
             if known and not isinstance(known.sample, list):
@@ -109,7 +116,10 @@ class Library:
                 f"{SCHEMA_VERSION}: install the version of Tagkin that made it, or prepare the "
                 "source into a new folder"
             )
-        return cls(path, known)
+        library = cls(path, known)
+        if version != SCHEMA_VERSION:
+            library._upgrade()
+        return library
 
     @classmethod
     def create_or_open(cls, path: Path) -> "Library":
@@ -132,7 +142,7 @@ class Library:
                     f"{strangers[0].name!r}): name a new folder with --library"
                 )
             path.mkdir(parents=True, exist_ok=True)
-            library._write_state(library.state)
+            library._upgrade()  # tables that outlived their library.json may be old
         except OSError as error:
             raise LibraryError(f"can't make a library in {path}: {error}") from error
         return library
@@ -325,6 +335,16 @@ class Library:
         """The folder of the saved taggers."""
         return self.path / "taggers"
 
+    @property
+    def backbones_path(self) -> Path:
+        """The folder of the weights of fine-tuned backbones."""
+        return self.path / "backbones"
+
+    @property
+    def fine_tuning_path(self) -> Path:
+        """The folder of what a fine-tuning that isn't finished has stored."""
+        return self.path / "fine-tuning"
+
     def update_state(self, **changes: Any) -> None:
         """Changes entries of ``library.json`` in one step."""
         state = replace(self.state, **changes)
@@ -334,6 +354,19 @@ class Library:
             except OSError as error:
                 raise LibraryError(f"can't write {self.path}: {error}") from error
             self.state = state
+
+    def _upgrade(self) -> None:
+        """Brings the tables up to date, then says so in ``library.json``.
+
+        A process killed in between leaves new tables under the old version, which the next one
+        that opens the library finds to be new already.
+        """
+        if self._images.stored_schema() != self._images.schema:
+            self._images.replace(upgrade_images(self._images.read()))
+        try:
+            self._write_state(self.state)
+        except OSError as error:
+            raise LibraryError(f"can't write {self.path}: {error}") from error
 
     def _write_state(self, state: LibraryState) -> None:
         content = {"schema_version": SCHEMA_VERSION, **state.__dict__}
@@ -355,9 +388,8 @@ def _is_in(ids: NDArray[np.bytes_], ascending: NDArray[np.bytes_]) -> NDArray[np
 
 
 def _is_ours(path: Path) -> bool:
-    return (
-        path.suffix == ".lance" or path.name == "taggers" or path.name.startswith(".library.json")
-    )
+    folders = {"taggers", "backbones", "fine-tuning"}
+    return path.suffix == ".lance" or path.name in folders or path.name.startswith(".library.json")
 
 
 def _user() -> str:

@@ -7,11 +7,10 @@ read again, which also makes a killed run resume.
 
 import hashlib
 import time
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from itertools import chain
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -19,6 +18,7 @@ from tagkin import fitting, images, near_duplicates
 from tagkin.errors import ImageError
 from tagkin.library import Library
 from tagkin.parallel import map_ahead
+from tagkin.prepare_report import PrepareReport
 from tagkin.progress import Progress, silent
 from tagkin.records import ImageFile, ImageRow, Problem
 from tagkin.settings import Settings
@@ -26,70 +26,33 @@ from tagkin.sources import Source
 from tagkin.sources.record import ImageRecord, SourceProblem
 from tagkin.splits import SPLITS, Split, assign_splits
 from tagkin.vocabulary import TagRules, Vocabulary
+from tagkin.vocabulary_report import report_tags
 
 _STORE_AFTER_FILES = 2000
 _STORE_AFTER_SECONDS = 15.0
 _HASH_SIDE = 64  # pixels that a perceptual hash needs at least; JPEG decodes to that size directly
 
 
-@dataclass(frozen=True)
-class PrepareReport:
-    """What ``prepare`` did.
-
-    Attributes:
-        files: Files that the source named and that hold a good image.
-        images: Distinct images in the library that have a file.
-        new_images: Images that the library did not have before.
-        unchanged_files: Files that were not read again.
-        duplicate_files: Files with the same bytes as another.
-        untagged_images: Images without any tag.
-        near_duplicate_groups: Groups of two or more images that look nearly the same.
-        splits: Images in each split.
-        vocabulary: The kept and the filtered tags.
-        problems: Files of this source that could not be used.
-    """
-
-    files: int
-    images: int
-    new_images: int
-    unchanged_files: int
-    duplicate_files: int
-    untagged_images: int
-    near_duplicate_groups: int
-    splits: dict[str, int]
-    vocabulary: Vocabulary
-    problems: tuple[Problem, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Returns the report as JSON types."""
-        vocabulary = self.vocabulary
-        return {
-            "files": self.files,
-            "images": self.images,
-            "new_images": self.new_images,
-            "unchanged_files": self.unchanged_files,
-            "duplicate_files": self.duplicate_files,
-            "untagged_images": self.untagged_images,
-            "near_duplicate_groups": self.near_duplicate_groups,
-            "splits": self.splits,
-            "tags": {
-                "kept": dict(vocabulary.counts),
-                "too_rare": dict(vocabulary.too_rare),
-                "excluded": dict(vocabulary.excluded),
-            },
-            "problems": [{"path": str(p.path), "reason": p.reason} for p in self.problems],
-        }
-
-
 @dataclass
 class _Run:
-    """The state of one run: rows by id, ids by path, and what has not been stored yet."""
+    """The state of one run: rows by id, ids by path, and what has not been stored yet.
+
+    Attributes:
+        rows: By id.
+        known_files: Id and file of each path, as an earlier run stored them.
+        unsaved: Ids of rows that have not been stored yet.
+        seen: Id of each path that the source named.
+        splits: The split that the source wants for an image, and the path that it said it for.
+        problems: In the order in which they were found, each once.
+        unchanged: Files that were not read again.
+    """
 
     rows: dict[str, ImageRow]
     known_files: dict[Path, tuple[str, ImageFile]]
     unsaved: set[str] = field(default_factory=set)
     seen: dict[Path, str] = field(default_factory=dict)
-    problems: dict[Problem, None] = field(default_factory=dict)  # one table may have several
+    splits: dict[str, tuple[Split, Path]] = field(default_factory=dict)
+    problems: dict[Problem, None] = field(default_factory=dict)
     unchanged: int = 0
 
 
@@ -98,7 +61,8 @@ def prepare(
 ) -> PrepareReport:
     """Reads a source into a library and readies it for embedding and training.
 
-    Images that the library already has keep their split for ever; files that are gone stay listed.
+    Images that the library already has keep their split for ever, unless the source names another
+    one for them; files that are gone stay listed.
 
     Args:
         library: The library to fill; may hold earlier sources.
@@ -118,7 +82,7 @@ def prepare(
         known_files={file.path: (row.id, file) for row in stored for file in row.files},
     )
     _check_files(library, source, settings, run, progress)
-    rows = _group_and_split(list(run.rows.values()), rules, settings)
+    rows = _group_and_split(run, rules, settings)
     changed = [row for row in rows if row.id in run.unsaved or row != run.rows[row.id]]
     library.upsert_images(changed)
     library.replace_problems([*_still_open(library.problems(), run), *run.problems])
@@ -198,7 +162,7 @@ def _check(
         stat = item.path.stat()
         known = known_files.get(item.path)
         if known and (known[1].bytes, known[1].mtime_ns) == (stat.st_size, stat.st_mtime_ns):
-            return _Unchanged(known[0], replace(known[1], tags=item.tags))
+            return _Unchanged(known[0], _with_tags_of(item, known[1]))
         data = images.read_bytes(item.path, limits)
         decoded = images.decode(data, limits, least_size=lambda *_: (_HASH_SIDE, _HASH_SIDE))
         row = ImageRow(
@@ -210,11 +174,16 @@ def _check(
             frames=decoded.frames,
             phash=fitting.perceptual_hash(decoded.image),
         )
-        return _Checked(row, ImageFile(item.path, item.tags, len(data), stat.st_mtime_ns))
+        file = ImageFile(item.path, (), len(data), stat.st_mtime_ns)
+        return _Checked(row, _with_tags_of(item, file))
     except ImageError as error:
         return Problem(item.path, str(error))
     except OSError as error:
         return Problem(item.path, error.strerror or str(error))
+
+
+def _with_tags_of(record: ImageRecord, file: ImageFile) -> ImageFile:
+    return file.with_tags(replace(file, tags=record.tags, weights=record.weights).weighted_tags)
 
 
 def _merge(run: _Run, record: ImageRecord, outcome: _Checked | _Unchanged) -> None:
@@ -226,14 +195,33 @@ def _merge(run: _Run, record: ImageRecord, outcome: _Checked | _Unchanged) -> No
         image = outcome.image
         run.unchanged += record.path not in run.seen
     if record.path in run.seen:  # a table may name a file in several rows: its tags add up
-        earlier = [f.tags for f in run.rows[image].files if f.path == record.path]
-        file = replace(file, tags=tuple(dict.fromkeys(chain(*earlier, file.tags))))
+        for earlier in run.rows[image].files:
+            if earlier.path == record.path:
+                file = _add_up(earlier, file)
     run.seen[record.path] = image
     known = run.known_files.get(record.path)
     if known and known[0] != image:  # the file's content changed since the last run
         _set_files(run, known[0], [f for f in run.rows[known[0]].files if f.path != record.path])
     others = [f for f in run.rows[image].files if f.path != record.path]
     _set_files(run, image, [*others, file])
+    if record.split:
+        _ask_for_split(run, image, record.split, record.path)
+
+
+def _add_up(earlier: ImageFile, later: ImageFile) -> ImageFile:
+    """Returns a file with the tags that two rows of a table name, each with its greatest weight."""
+    greatest = earlier.weighted_tags
+    for tag, weight in later.weighted_tags.items():
+        greatest[tag] = max(weight, greatest.get(tag, 0.0))
+    return later.with_tags(greatest)
+
+
+def _ask_for_split(run: _Run, image: str, split: Split, path: Path) -> None:
+    first, where = run.splits.setdefault(image, (split, path))
+    if first != split:
+        other = "an earlier row" if where == path else f"{where}, which has the same content,"
+        reason = f"the split {split} is not the {first} that {other} names; {first} counts"
+        run.problems[Problem(path, reason)] = None
 
 
 def _still_open(old_problems: list[Problem], run: _Run) -> list[Problem]:
@@ -254,10 +242,10 @@ def _set_files(run: _Run, image: str, files: list[ImageFile]) -> None:
         run.unsaved.add(image)
 
 
-def _group_and_split(rows: list[ImageRow], rules: TagRules, settings: Settings) -> list[ImageRow]:
-    if not rows:
+def _group_and_split(run: _Run, rules: TagRules, settings: Settings) -> list[ImageRow]:
+    if not run.rows:
         return []
-    rows = sorted(rows, key=lambda row: row.id)
+    rows = sorted(run.rows.values(), key=lambda row: row.id)
     hashes = np.array([row.phash for row in rows], np.uint64)
     numbers = near_duplicates.group_by_hash(hashes, settings.duplicate_distance)
     names: dict[int, str] = {}
@@ -265,7 +253,7 @@ def _group_and_split(rows: list[ImageRow], rules: TagRules, settings: Settings) 
     splits = assign_splits(
         groups,
         [rules.resolve_all(row.tags) for row in rows],
-        [row.split for row in rows],
+        [run.splits[row.id][0] if row.id in run.splits else row.split for row in rows],
         split_fractions(settings),
         settings.seed,
     )
@@ -289,9 +277,10 @@ def _report(
     rows: list[ImageRow], old_ids: set[str], run: _Run, rules: TagRules, settings: Settings
 ) -> PrepareReport:
     rows = [row for row in rows if row.files]  # the others were edited since
-    group_sizes: dict[str | None, int] = {}
+    groups: defaultdict[str | None, list[Split | None]] = defaultdict(list)
     for row in rows:
-        group_sizes[row.group] = group_sizes.get(row.group, 0) + 1
+        groups[row.group].append(row.split)
+    vocabulary = vocabulary_of(rows, rules, settings)
     return PrepareReport(
         files=len(run.seen),
         images=len(rows),
@@ -299,8 +288,10 @@ def _report(
         unchanged_files=run.unchanged,
         duplicate_files=sum(max(0, len(row.files) - 1) for row in rows),
         untagged_images=sum(not row.tags for row in rows),
-        near_duplicate_groups=sum(size > 1 for size in group_sizes.values()),
+        near_duplicate_groups=sum(len(splits) > 1 for splits in groups.values()),
+        groups_across_splits=sum(len(set(splits)) > 1 for splits in groups.values()),
         splits={split: sum(row.split == split for row in rows) for split in SPLITS},
-        vocabulary=vocabulary_of(rows, rules, settings),
+        vocabulary=vocabulary,
+        tag_report=report_tags(rows, rules, vocabulary),
         problems=tuple(sorted(run.problems, key=lambda p: p.path)),
     )

@@ -1,13 +1,14 @@
 """What the library stores: images, problems, decisions and vectors, and their Arrow schemas."""
 
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from tagkin.splits import Split
@@ -22,6 +23,7 @@ _FILE = pa.struct(
         ("tags", pa.list_(pa.string())),
         ("bytes", pa.int64()),
         ("mtime_ns", pa.int64()),
+        ("weights", pa.list_(pa.float32())),  # since schema 2
     ]
 )
 IMAGES = pa.schema(
@@ -55,12 +57,43 @@ DECISIONS = pa.schema(
 
 @dataclass(frozen=True)
 class ImageFile:
-    """One file with an image's content, and the raw tags that were read for that file."""
+    """One file with an image's content, and the raw tags that were read for that file.
+
+    Attributes:
+        path: The file.
+        tags: Its raw tags.
+        bytes: Its size.
+        mtime_ns: When it was last changed.
+        weights: How sure each of the tags is, above 0 and up to 1, with the precision of float32;
+            empty if all are 1.
+    """
 
     path: Path
     tags: tuple[str, ...]
     bytes: int
     mtime_ns: int
+    weights: tuple[float, ...] = ()
+
+    @property
+    def weighted_tags(self) -> dict[str, float]:
+        """The raw tags with their weights; of a tag that is there twice, the greatest."""
+        if not self.weights:
+            return dict.fromkeys(self.tags, 1.0)
+        greatest: dict[str, float] = {}
+        for tag, weight in zip(self.tags, self.weights, strict=True):
+            greatest[tag] = max(weight, greatest.get(tag, 0.0))
+        return greatest
+
+    def with_tags(self, weighted: Mapping[str, float]) -> "ImageFile":
+        """Returns the file with other tags; those of weight 0 are left out.
+
+        Args:
+            weighted: Raw tags with weights from 0 to 1.
+        """
+        rounded = {tag: float(np.float32(weight)) for tag, weight in weighted.items()}
+        kept = {tag: weight for tag, weight in rounded.items() if weight}
+        weights = tuple(kept.values()) if any(weight < 1 for weight in kept.values()) else ()
+        return replace(self, tags=tuple(kept), weights=weights)
 
 
 @dataclass(frozen=True)
@@ -95,6 +128,17 @@ class ImageRow:
         return tuple(dict.fromkeys(tag for file in self.files for tag in file.tags))
 
     @property
+    def weights(self) -> dict[str, float]:
+        """The weights of its raw tags that are below 1; of several files, the greatest counts."""
+        if not any(file.weights for file in self.files):  # as in most collections
+            return {}
+        greatest: dict[str, float] = {}
+        for file in self.files:
+            for tag, weight in file.weighted_tags.items():
+                greatest[tag] = max(weight, greatest.get(tag, 0.0))
+        return {tag: weight for tag, weight in greatest.items() if weight < 1}
+
+    @property
     def paths(self) -> tuple[Path, ...]:
         """The paths of its files."""
         return tuple(file.path for file in self.files)
@@ -123,10 +167,33 @@ def to_image_rows(batch: pa.RecordBatch) -> Iterator[ImageRow]:
                 tags=tuple(file["tags"]),
                 bytes=file["bytes"],
                 mtime_ns=file["mtime_ns"],
+                weights=tuple(file["weights"]),
             )
             for file in row["files"]
         )
         yield ImageRow(**{**row, "files": files})
+
+
+def upgrade_images(table: pa.Table) -> pa.Table:
+    """Returns a table of images of any earlier schema with the schema of today.
+
+    Files of schema 1 have no weights: they get an empty list.
+    """
+    upgraded = [_with_weights(batch) for batch in table.to_batches()]
+    return pa.Table.from_batches(upgraded, IMAGES)
+
+
+def _with_weights(batch: pa.RecordBatch) -> pa.RecordBatch:
+    files = batch.column("files")
+    structs = files.flatten()
+    none = pa.array([[]] * len(structs), _FILE.field("weights").type)
+    fields = [none if name == "weights" else structs.field(name) for name in _FILE.names]
+    ends = np.cumsum([0, *pc.list_value_length(files).to_pylist()], dtype=np.int32)
+    lists = pa.ListArray.from_arrays(
+        pa.array(ends), pa.StructArray.from_arrays(fields, fields=list(_FILE))
+    )
+    columns = [lists if name == "files" else batch.column(name) for name in IMAGES.names]
+    return pa.RecordBatch.from_arrays(columns, schema=IMAGES)
 
 
 def vector_schema(dimension: int) -> pa.Schema:

@@ -3,7 +3,8 @@
 Iterative stratification for multi-label data (Sechidis, Tsoumakas and Vlahavas, 2011: "On the
 stratification of multi-label data"), on groups of images instead of single images and with
 sparse labels: the rarest tag that is left is dealt out first, each of its groups to the part that
-lacks it most.
+lacks it most. Tags on one or two images are left out: they can't be shared out, all of them would
+go to the largest part, and the other tags of their images with them.
 """
 
 import heapq
@@ -15,6 +16,9 @@ from typing import Literal, get_args
 
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
+
+
+_LEAST_IMAGES = 3  # with a tag, for it to be shared out
 
 
 @dataclass
@@ -45,23 +49,26 @@ def assign_splits(
     Returns:
         The split of each image.
     """
-    members = _collect(groups, image_tags, existing)
+    totals = Counter(tag for tags in image_tags for tag in tags)
+    shared = {tag: count for tag, count in totals.items() if count >= _LEAST_IMAGES}
+    members = _collect(groups, image_tags, existing, shared)
     rng = random.Random(seed)  # noqa: S311 - nothing secret
     open_groups = [group for group in members if group.split is None]
     rng.shuffle(open_groups)
     open_groups.sort(key=lambda group: -len(group.images))  # the small ones then fill the gaps
 
-    totals: Counter[str] = Counter()
-    for group in members:
-        totals.update(group.labels)
     size = len(groups)
     wanted_images = {split: fractions[split] * size for split in SPLITS}
     wanted_labels = {
-        split: defaultdict(float, {tag: fractions[split] * n for tag, n in totals.items()})
+        split: defaultdict(float, {tag: fractions[split] * n for tag, n in shared.items()})
         for split in SPLITS
     }
 
+    queue = _RarestFirst(open_groups)
+
     def place(group: _Group, split: Split) -> None:
+        if group.split is None:
+            queue.remove(group)
         group.split = split
         wanted_images[split] -= len(group.images)
         for tag, count in group.labels.items():
@@ -80,7 +87,7 @@ def assign_splits(
             ),
         )
 
-    for tag, holders in _RarestFirst(open_groups):
+    for tag, holders in queue:
         for group in holders:
             place(group, neediest(tag))
     for group in open_groups:
@@ -98,12 +105,13 @@ def _collect(
     groups: Sequence[str],
     image_tags: Sequence[Sequence[str]],
     existing: Sequence[Split | None],
+    shared: Mapping[str, int],
 ) -> list[_Group]:
     members: dict[str, _Group] = {}
     for image, (name, tags) in enumerate(zip(groups, image_tags, strict=True)):
         group = members.setdefault(name, _Group([], Counter(), None))
         group.images.append(image)
-        group.labels.update(tags)
+        group.labels.update(tag for tag in tags if tag in shared)
     for group in members.values():
         found = {existing[image] for image in group.images}
         group.split = next((split for split in SPLITS if split in found), None)
@@ -118,11 +126,16 @@ class _RarestFirst:
         for group in open_groups:
             for tag in group.labels:
                 self._holders[tag].append(group)
-        self._heap = [(self._remaining(tag), tag) for tag in self._holders]
+        # Kept up to date, for to count again whenever a tag is looked at would be quadratic.
+        self._remaining: Counter[str] = Counter()
+        for group in open_groups:
+            self._remaining.update(group.labels)
+        self._heap = [(count, tag) for tag, count in self._remaining.items()]
         heapq.heapify(self._heap)
 
-    def _remaining(self, tag: str) -> int:
-        return sum(group.labels[tag] for group in self._holders[tag] if group.split is None)
+    def remove(self, group: _Group) -> None:
+        """Counts a group no longer, which is about to get its split."""
+        self._remaining.subtract(group.labels)
 
     def __iter__(self) -> "_RarestFirst":
         return self
@@ -130,7 +143,7 @@ class _RarestFirst:
     def __next__(self) -> tuple[str, list[_Group]]:
         while self._heap:
             count, tag = heapq.heappop(self._heap)
-            remaining = self._remaining(tag)
+            remaining = self._remaining[tag]
             if remaining == 0:
                 continue
             if remaining < count:  # some of its groups went with rarer tags since it was queued

@@ -4,6 +4,7 @@ On disk it is a folder that needs nothing beside itself and holds no pickle::
 
     efficientnet-lite0-001/
       tagger.json     format version, backbone, tags, scores
+      report.html     what training measured, for people; report.json for programs
       head.npz        kernel, bias, thresholds
       backbone.xml    the exported backbone, from uint8 pixels to vectors
       backbone.bin
@@ -28,9 +29,9 @@ from tagkin.backbones import BackboneConfig, Runtime
 from tagkin.embeddings import decode_views
 from tagkin.errors import BackboneError, ImageError, TaggerError
 from tagkin.files import checksum, working_folder
-from tagkin.head import Head
+from tagkin.head import Head, margins
 from tagkin.parallel import map_ahead
-from tagkin.settings import Settings
+from tagkin.settings import Rank, Settings
 from tagkin.views import embed_views
 
 FORMAT_VERSION = 1
@@ -211,8 +212,8 @@ class Tagger:
 
         Args:
             paths: Image files.
-            settings: Limits of images and number of threads.
-            top: Exactly that many tags for each image, by probability; if None, those at or
+            settings: Limits of images, number of threads, and by what tags are ranked.
+            top: Exactly that many tags for each image, the first by rank; if None, those at or
                 above their own threshold.
         """
         limits = images.ImageLimits.from_settings(settings)
@@ -240,21 +241,24 @@ class Tagger:
             while following < number:
                 yield waiting.pop(following)
                 following += 1
-            yield Prediction(names.pop(number), self.tags_for(vector, top=top))
+            yield Prediction(names.pop(number), self.tags_for(vector, top=top, rank=settings.rank))
             following = number + 1
         yield from (waiting[number] for number in sorted(waiting))
 
     def tags_for(
-        self, vector: NDArray[np.float32], *, top: int | None = None
+        self, vector: NDArray[np.float32], *, top: int | None = None, rank: Rank = "margin"
     ) -> tuple[PredictedTag, ...]:
-        """Returns the tags of one vector, the most probable first.
+        """Returns the tags of one vector, the first by rank first.
 
         Args:
             vector: float32 of shape (dimension,).
             top: As for ``predict``.
+            rank: ``margin``, how far the probability is above the tag's own threshold (see
+                `tagkin.head.margins`), or ``probability``.
         """
         scores = self.head.scores(vector[None])[0]
-        order = np.argsort(-scores, kind="stable")
+        keys = scores if rank == "probability" else margins(scores, self.thresholds)
+        order = np.argsort(-keys, kind="stable")
         if top is None:
             order = order[scores[order] >= self.thresholds[order]]
         return tuple(

@@ -7,16 +7,20 @@ Raw tags themselves are never changed.
 
 import csv
 import unicodedata
+from array import array
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tagkin.decisions import Decision, accepted_merges
 from tagkin.errors import SettingsError, VocabularyError
 from tagkin.settings import Settings
+
+if TYPE_CHECKING:
+    from tagkin.records import ImageRow
 
 
 @dataclass(frozen=True)
@@ -55,12 +59,35 @@ class TagRules:
 
     def resolve(self, raw: str) -> str:
         """Returns the tag that a raw tag stands for; empty if nothing is left of it."""
-        tag = self.fold(raw)
-        return self._renames.get(tag, tag)
+        tag = self._resolved.get(raw)
+        if tag is None:
+            tag = self._resolved[raw] = self.steps(raw)[-1]
+        return tag
+
+    def steps(self, raw: str) -> tuple[str, str, str]:
+        """Returns what a raw tag is after folding, after the aliases and after the decisions."""
+        folded = self.fold(raw)
+        aliased = self._aliased.get(folded, folded)
+        return folded, aliased, self._renames.get(folded, folded)
 
     def resolve_all(self, raw_tags: Iterable[str]) -> tuple[str, ...]:
         """Returns the distinct tags of one image in the order in which they were read."""
         return tuple(dict.fromkeys(tag for raw in raw_tags if (tag := self.resolve(raw))))
+
+    def resolve_weighted(self, row: "ImageRow") -> dict[str, float]:
+        """Returns what ``resolve_all`` does with weights, the greatest of those that are one tag.
+
+        Returns:
+            Tags with weights above 0 and up to 1, for ``Vocabulary.multi_hot``.
+        """
+        weights = row.weights
+        if not weights:
+            return dict.fromkeys(self.resolve_all(row.tags), 1.0)
+        greatest: dict[str, float] = {}
+        for raw in row.tags:
+            if tag := self.resolve(raw):
+                greatest[tag] = max(weights.get(raw, 1.0), greatest.get(tag, 0.0))
+        return greatest
 
     @cached_property
     def excluded(self) -> frozenset[str]:
@@ -72,12 +99,22 @@ class TagRules:
         return tuple(tag for tag in self.resolve_all(raw_tags) if tag not in self.excluded)
 
     @cached_property
+    def _resolved(self) -> dict[str, str]:
+        """What raw tags were resolved to before: a collection has few that are on many images."""
+        return {}
+
+    @cached_property
+    def _aliased(self) -> dict[str, str]:
+        """Each tag of the alias table with the name at the end of its chain."""
+        aliases = {self.fold(a): self.fold(b) for a, b in self.aliases.items()}
+        return {tag: _follow(tag, aliases) for tag in aliases}
+
+    @cached_property
     def _renames(self) -> dict[str, str]:
         """Each renamed tag with its final name; aliases come before decisions."""
-        aliases = {self.fold(a): self.fold(b) for a, b in self.aliases.items()}
         merges = {self.fold(a): self.fold(b) for a, b in self.merges.items()}
-        aliased = {tag: _follow(tag, aliases) for tag in aliases}
-        return {tag: _follow(aliased.get(tag, tag), merges) for tag in (*aliases, *merges)}
+        aliased = self._aliased
+        return {tag: _follow(aliased.get(tag, tag), merges) for tag in (*aliased, *merges)}
 
 
 def read_aliases(path: Path) -> dict[str, str]:
@@ -132,7 +169,7 @@ class Vocabulary:
     @classmethod
     def build(
         cls,
-        image_tags: Iterable[Sequence[str]],
+        image_tags: Iterable[Collection[str]],
         *,
         min_tag_occurrences: int,
         exclude: Iterable[str] = (),
@@ -140,7 +177,7 @@ class Vocabulary:
         """Counts resolved tags over images and filters them.
 
         Args:
-            image_tags: The distinct resolved tags of each image.
+            image_tags: The distinct resolved tags of each image, whose weights don't count here.
             min_tag_occurrences: Tags on fewer images are left out.
             exclude: Resolved tags to leave out whatever their count.
         """
@@ -161,17 +198,45 @@ class Vocabulary:
         """The column of each tag in a multi-hot matrix."""
         return {tag: column for column, tag in enumerate(self.tags)}
 
-    def multi_hot(self, image_tags: Iterable[Sequence[str]]) -> Any:
-        """Returns labels as a ``scipy.sparse.csr_array``, uint8 of shape (images, tags)."""
+    def multi_hot(self, image_tags: Iterable[Sequence[str] | Mapping[str, float]]) -> Any:
+        """Returns labels as a sparse matrix.
+
+        Args:
+            image_tags: The resolved tags of each image, or the tags with weights from 0 to 1, as
+                ``TagRules.resolve_weighted`` gives them. Tags of weight 0 count as absent.
+
+        Returns:
+            A ``scipy.sparse.csr_array``, float32 of shape (images, tags). A tag is present where
+            an entry is stored; its value is the weight, 1 if there are none. No zero is stored.
+
+        Raises:
+            ValueError: A weight is not from 0 to 1.
+        """
         import numpy as np
         from scipy.sparse import csr_array
 
-        columns: list[int] = []
-        row_ends = [0]
+        # Arrays instead of lists: a million images with eight tags each take 64 MB so.
+        columns, weights, row_ends = array("i"), array("f"), array("q", [0])
         for tags in image_tags:
-            columns.extend(sorted(self.index[tag] for tag in tags if tag in self.index))
+            found = self._columns(tags)
+            for column in sorted(found):
+                columns.append(column)
+                weights.append(found[column])
             row_ends.append(len(columns))
-        return csr_array(
-            (np.ones(len(columns), np.uint8), columns, row_ends),
-            shape=(len(row_ends) - 1, len(self.tags)),
+        values, ends = np.asarray(weights), np.asarray(row_ends)
+        if len(values) and not (values.min() >= 0 and values.max() <= 1):  # nor NaN
+            raise ValueError("weights of tags must be from 0 to 1")
+        if len(values) <= np.iinfo(np.int32).max:  # or SciPy would make all indices twice as long
+            ends = ends.astype(np.int32)
+        labels = csr_array(
+            (values, np.asarray(columns), ends), shape=(len(row_ends) - 1, len(self.tags))
         )
+        labels.eliminate_zeros()
+        return labels
+
+    def _columns(self, tags: Sequence[str] | Mapping[str, float]) -> dict[int, float]:
+        """Returns the columns of the known ones among some tags, with weights."""
+        index = self.index
+        if isinstance(tags, Mapping):
+            return {index[tag]: weight for tag, weight in tags.items() if tag in index}
+        return {index[tag]: 1.0 for tag in tags if tag in index}

@@ -219,6 +219,94 @@ def test_invalid_text_in_parquet_is_a_problem_of_its_row(tmp_path: Path) -> None
     assert reason.startswith("row 2")
 
 
+# Weights and splits
+
+
+@pytest.mark.parametrize("column", ["weights", "Weight", " CONFIDENCE "])
+def test_weights_of_a_csv_table(tmp_path: Path, column: str) -> None:
+    path = table(tmp_path, f"{column};file;tags\n0.5|1;a.jpg;x|y\n;b.jpg;x|z\n1|1;c.jpg;x|y\n")
+    source = open_source(path)
+    assert list(source) == [
+        ImageRecord(tmp_path / "a.jpg", ("x", "y"), (0.5, 1.0)),
+        ImageRecord(tmp_path / "b.jpg", ("x", "z")),
+        ImageRecord(tmp_path / "c.jpg", ("x", "y")),
+    ]
+    assert source.description.endswith("with weights")
+
+
+def test_a_row_for_each_tag_of_a_file(tmp_path: Path) -> None:
+    path = table(tmp_path, "file,tag,confidence\na.jpg,x,0.5\na.jpg,y,0.25\n")
+    assert list(open_source(path)) == [
+        ImageRecord(tmp_path / "a.jpg", ("x",), (0.5,)),
+        ImageRecord(tmp_path / "a.jpg", ("y",), (0.25,)),
+    ]
+
+
+def test_bad_weights_are_problems_and_the_rest_is_read(tmp_path: Path) -> None:
+    content = "file,tags,weights\na.jpg,x|y,1\nb.jpg,x|y,0.5|2\nc.jpg,x|y,0.5|high\nd.jpg,x,0.5\n"
+    path = table(tmp_path, content)
+    assert problems(path) == [
+        "line 2: 1 weight for 2 tags: there must be as many",
+        "line 3: the weight 2 is not from 0 to 1",
+        "line 4: the weight 'high' is not a number",
+    ]
+    (record,) = (item for item in open_source(path) if isinstance(item, ImageRecord))
+    assert record == ImageRecord(tmp_path / "d.jpg", ("x",), (0.5,))
+
+
+@pytest.mark.parametrize(
+    ("tags", "weights"),
+    [
+        ([["x", None, "y"]], [[0.5, None, 0.25]]),
+        ([["x", "y"]], pa.array([[0.5, 0.25]], pa.large_list(pa.float16()))),
+        (["x|y"], [[0.5, 0.25]]),
+        (["x|y"], ["0.5|0.25"]),
+        ([["x", "y"]], [["0.5", "0.25"]]),
+    ],
+)
+def test_weights_of_a_parquet_table(tmp_path: Path, tags: Any, weights: Any) -> None:
+    (record,) = open_source(parquet(tmp_path, file=["a.jpg"], tags=tags, weights=weights))
+    assert record == ImageRecord(tmp_path / "a.jpg", ("x", "y"), (0.5, 0.25))
+
+
+def test_numbers_of_a_parquet_table(tmp_path: Path) -> None:
+    weights = [0.5, 0.0, None, 7.0, float("nan")]
+    path = parquet(tmp_path, file=list("abcde"), tag=["x"] * 5, confidence=weights)
+    records = [item for item in open_source(path) if isinstance(item, ImageRecord)]
+    assert [record.weights for record in records] == [(0.5,), (0.0,), ()]
+    assert problems(path) == [
+        "row 4: the weight 7.0 is not from 0 to 1",
+        "row 5: the weight nan is not from 0 to 1",
+    ]
+    path = parquet(tmp_path, file=["a"], tags=["x"], weights=pa.nulls(1), split=pa.array(["dev"]))
+    assert list(open_source(path)) == [ImageRecord(tmp_path / "a", ("x",), (), "validation")]
+
+
+@pytest.mark.parametrize(
+    ("columns", "reason"),
+    [
+        ({"weights": [True]}, "column 'weights' of .* is bool, not numbers"),
+        ({"weights": [[["x"]]]}, "column 'weights' of .* not numbers"),
+        ({"split": [1]}, "column 'split' of .* is int64, not text"),
+    ],
+)
+def test_parquet_columns_of_another_kind(tmp_path: Path, columns: Any, reason: str) -> None:
+    with pytest.raises(SourceError, match=reason):
+        open_source(parquet(tmp_path, file=["a"], tags=["x"], **columns))
+
+
+def test_splits_of_a_table(tmp_path: Path) -> None:
+    names = ["train", "Validation", "test", " VAL ", "valid", "dev", "", "holdout"]
+    rows = "".join(f"{at}.jpg,x,{name}\n" for at, name in enumerate(names))
+    path = table(tmp_path, f"file,tags,split\n{rows}")
+    splits = [item.split for item in open_source(path) if isinstance(item, ImageRecord)]
+    held_out = "validation"
+    assert splits == ["train", held_out, "test", held_out, held_out, held_out, None]
+    (reason,) = problems(path)
+    assert reason.startswith("line 9: the split 'holdout' is none of train, validation")
+    assert open_source(path).description.endswith("with splits")
+
+
 _TAG = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="|\0"), min_size=1)
 _TAGS = st.lists(_TAG.map(str.strip).filter(bool))
 
@@ -238,8 +326,10 @@ def test_tags_survive_a_table(
 
 @settings(deadline=None, database=None)
 @given(
-    head=st.sampled_from([b"", b"file,tags\n", b"\xff\xfe", b"PAR1", b"file;tags\r"]),
-    body=st.binary() | st.text(st.sampled_from('a,;|"\n\r\0./\\~é')).map(str.encode),
+    head=st.sampled_from(
+        [b"", b"file,tags\n", b"file,tags,weights,split\n", b"\xff\xfe", b"PAR1", b"file;tags\r"]
+    ),
+    body=st.binary() | st.text(st.sampled_from('a,;|"\n\r\0./\\~é01')).map(str.encode),
     name=st.sampled_from(["a.csv", "a.tsv", "a.parquet"]),
     allow_outside=st.booleans(),
 )
@@ -260,3 +350,5 @@ def test_any_bytes_give_items_or_a_tagkin_error(
         assert item.path.is_absolute()
         if isinstance(item, ImageRecord):
             assert all(tag and tag == tag.strip() for tag in item.tags)
+            assert len(item.weights) in (0, len(item.tags))
+            assert all(0 <= weight <= 1 for weight in item.weights)

@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
+from sklearn.metrics import f1_score
 
 from tagkin.training.metrics import f1_scores
+from tagkin.training.rankings import rank_tags
+from tagkin.training.score_blocks import ScoreBlocks
 from tagkin.training.thresholds import choose_thresholds
 
 
@@ -57,3 +60,26 @@ def test_equal_scores_are_never_parted() -> None:
 def test_extreme_scores_give_thresholds_from_0_to_1(value: float) -> None:
     thresholds = choose(np.ones((3, 1), np.uint8), np.full((3, 1), value))
     assert 0 <= thresholds[0] <= 1
+
+
+def test_blocks_known_rankings_and_weights_give_the_same() -> None:
+    rng = np.random.default_rng(3)
+    labels = csr_array((rng.random((60, 7)) < 0.2).astype(np.float32))
+    scores = rng.random((60, 7), np.float32)
+    expected = choose_thresholds(labels, scores)
+    blocks = ScoreBlocks(scores.shape, lambda i, t: scores[i, t], block_values=100)
+    np.testing.assert_array_equal(choose_thresholds(labels, blocks), expected)
+    rankings = rank_tags(labels, scores)
+    np.testing.assert_array_equal(choose_thresholds(labels, blocks, rankings=rankings), expected)
+    labels.data *= np.float32(0.1)
+    np.testing.assert_array_equal(choose_thresholds(labels, scores), expected)
+
+
+def test_the_global_threshold_is_the_best_over_all_decisions() -> None:
+    rng = np.random.default_rng(4)
+    truth = rng.random((80, 5)) < 0.3
+    scores = (np.clip(truth * 0.2 + rng.random((80, 5)) * 0.7, 0, 1)).astype(np.float32)
+    truth[:, 4] = False  # gets the global threshold
+    overall = choose(truth.astype(np.uint8), scores)[4]
+    best = max(f1_score(truth.ravel(), scores.ravel() >= cut) for cut in np.unique(scores))
+    assert f1_score(truth.ravel(), scores.ravel() >= overall) == pytest.approx(best)

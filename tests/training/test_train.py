@@ -36,7 +36,9 @@ def test_learns_the_demo_collection(demo_library: Demo) -> None:
     assert report.tags == len(Tagger.load(demo_library.tagger).tags)
     rows = [row for row in demo_library.library.images() if row.files]
     assert sum(report.images.values()) == len(rows)
-    assert 1 <= report.best_epoch <= report.epochs
+    assert 1 <= report.kept.best_epoch <= len(report.kept.history)
+    assert report.phase == 1
+    assert report.page.is_file()
     assert json.loads(json.dumps(report.to_dict()))["validation"]["map"] == report.validation.map
 
 

@@ -34,6 +34,15 @@ def command(
             show_default=False,
         ),
     ] = None,
+    rank: Annotated[
+        str | None,
+        typer.Option(
+            metavar="margin|probability",
+            help="Order of the tags: how far each is above its own threshold, or its probability. "
+            "(default: margin)",
+            show_default=False,
+        ),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Name the tags of images. Exit code 1 if any of them could not be read."""
@@ -41,7 +50,7 @@ def command(
     from tagkin.tagger import Tagger
 
     output = Output(json)
-    session = Session(library, {"model_architecture": model}, output=output)
+    session = Session(library, {"model_architecture": model, "rank": rank}, output=output)
     loaded = Tagger.load(_find(session.settings.library, tagger, model))
     failed = False
     for prediction in loaded.predict(_files(paths), session.settings, top=top):

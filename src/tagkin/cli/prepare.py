@@ -8,8 +8,11 @@ import typer
 from tagkin.cli.options import JsonOption, LibraryOption
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from tagkin.cli.session import Output
-    from tagkin.preparing import PrepareReport
+    from tagkin.prepare_report import PrepareReport
+    from tagkin.vocabulary_report import VocabularyReport
 
 NAME = "prepare"
 
@@ -19,7 +22,8 @@ def command(
         Path,
         typer.Argument(
             help="A folder of images with tags in text files beside them (img.txt or img.jpg.txt), "
-            "or a table (CSV, TSV, Parquet) with the columns 'file' and 'tags'."
+            "or a table (CSV, TSV, Parquet) with the columns 'file' and 'tags', and 'weights' and "
+            "'split' if you like."
         ),
     ],
     library: LibraryOption = None,
@@ -45,6 +49,23 @@ def command(
             show_default=False,
         ),
     ] = None,
+    fold_case: Annotated[
+        bool | None,
+        typer.Option(
+            "--fold-case/--no-fold-case",
+            help="Whether tags that differ by case only are one; --no-fold-case keeps them apart. "
+            "(default: they are one)",
+            show_default=False,
+        ),
+    ] = None,
+    unicode_form: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FORM",
+            help="Unicode normalisation form of tags: NFC, NFKC or none. (default: NFKC)",
+            show_default=False,
+        ),
+    ] = None,
     separator: Annotated[
         str | None,
         typer.Option(
@@ -60,11 +81,20 @@ def command(
         int | None,
         typer.Option(metavar="N", help="Seed of the split. (default: 0)", show_default=False),
     ] = None,
+    report_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--report",
+            metavar="FILE",
+            help="Write what became of each tag to a CSV file.",
+            show_default=False,
+        ),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Read images and tags into a library: check, group near-duplicates, split, count tags."""
     from tagkin.cli.progress import ProgressBars
-    from tagkin.cli.session import REMEMBERED_OPTIONS, Output, Session
+    from tagkin.cli.session import REMEMBERED_OPTIONS, Output, Session, printable
     from tagkin.errors import SourceError
     from tagkin.library import Library
     from tagkin.preparing import prepare
@@ -72,10 +102,14 @@ def command(
     from tagkin.vocabulary import read_aliases
 
     output = Output(json)
+    if report_file:
+        _check_target(report_file)
     options = {
         "min_tag_occurrences": min_tag_occurrences,
         "exclude_tags": exclude_tags,
         "aliases": read_aliases(aliases) if aliases else None,
+        "fold_case": fold_case,
+        "unicode_form": _known_form(unicode_form),
         "seed": seed,
     }
     session = Session(library, options, output=output)
@@ -90,13 +124,37 @@ def command(
         )
     said = {name: getattr(session.settings, name) for name in REMEMBERED_OPTIONS}
     target.update_state(remembered={k: v for k, v in said.items() if k in session.options})
+    if report_file:
+        report.tag_report.write_csv(report_file)
     if json:
         output.json({"library": str(target.path), **report.to_dict()})
     else:
+        output.print(printable(opened.description), markup=False)
         print_prepared(output, report, target.path)
+    if report.groups_across_splits:
+        output.note(
+            "warning: groups of near-duplicates that lie across splits, because the source or an "
+            f"earlier run put them there: {report.groups_across_splits}; scores will look better "
+            "than they are"
+        )
     if report.problems:
         output.note(f"{len(report.problems)} problems (everything else was kept):")
         output.problems(report.problems)
+
+
+def _known_form(name: str | None) -> str | None:
+    """Returns a Unicode form as the settings write it, however its letters are written."""
+    return {"NFC": "NFC", "NFKC": "NFKC", "NONE": "none"}.get(name.upper(), name) if name else None
+
+
+def _check_target(report_file: Path) -> None:
+    """Finds out before the long work, not after it, that a report can't be written."""
+    from tagkin.errors import SettingsError
+
+    if report_file.is_dir():
+        raise SettingsError(f"{report_file} is a folder: name a file for --report")
+    if not report_file.absolute().parent.is_dir():
+        raise SettingsError(f"the folder of the report {report_file} does not exist: make it first")
 
 
 def print_prepared(output: "Output", report: "PrepareReport", path: Path) -> None:
@@ -118,3 +176,33 @@ def print_prepared(output: "Output", report: "PrepareReport", path: Path) -> Non
         f"[bold]{len(vocabulary.tags)}[/] tags kept{f' ({escape(most)}{dots})' if most else ''}; "
         f"{len(vocabulary.too_rare)} too rare, {len(vocabulary.excluded)} excluded"
     )
+    _print_tags(output, report.tag_report)
+
+
+def _print_tags(output: "Output", tags: "VocabularyReport") -> None:
+    """Prints how tags were joined and which of the kept ones are short of images."""
+    from tagkin.vocabulary_report import FEW_TRAINING_IMAGES
+
+    case = "case folded" if tags.fold_case else "case kept"
+    form = "Unicode as it is" if tags.unicode_form == "none" else f"Unicode {tags.unicode_form}"
+    joined = ", ".join(
+        f"{len(spellings)} by {step}{_example(spellings)}"
+        for step, spellings in tags.joined.items()
+    )
+    output.print(f"tags: {case}, {form}; spellings joined: {joined}", markup=False)
+    if tags.empty:
+        _print_short(output, "tags of which folding leaves nothing", list(map(repr, tags.empty)))
+    few = [f"{tag} {count}" for tag, count in tags.few_training_images.items()]
+    _print_short(output, f"kept tags with fewer than {FEW_TRAINING_IMAGES} training images", few)
+    for split in ("validation", "test"):
+        _print_short(output, f"kept tags without a {split} image", tags.without_image_in(split))
+
+
+def _example(spellings: "Mapping[str, str]") -> str:
+    return next((f" ({raw!r} is {tag!r})" for raw, tag in spellings.items()), "")
+
+
+def _print_short(output: "Output", what: str, tags: "Sequence[str]", most: int = 8) -> None:
+    if tags:
+        dots = " ..." if len(tags) > most else ""
+        output.print(f"{what}: {len(tags)} ({', '.join(tags[:most])}{dots})", markup=False)

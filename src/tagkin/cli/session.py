@@ -19,7 +19,13 @@ if TYPE_CHECKING:
 
 BACKBONE_OPTIONS = ("model_architecture", "weights", "image_size", "fit", "views", "precision")
 #: Options of ``prepare`` that the library remembers for later commands.
-REMEMBERED_OPTIONS = ("min_tag_occurrences", "exclude_tags", "aliases")
+REMEMBERED_OPTIONS = (
+    "min_tag_occurrences",
+    "exclude_tags",
+    "aliases",
+    "fold_case",
+    "unicode_form",
+)
 
 
 class Output:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TextIO
 
 from tagkin.errors import SourceError
-from tagkin.sources.table import Row, find_columns, missing_columns
+from tagkin.sources.table import Columns, Row, find_columns, missing_columns
 from tagkin.sources.text import bom_encoding
 
 CSV_EXTENSIONS = (".csv", ".tsv", ".tab")
@@ -26,16 +26,14 @@ class CsvRows:
         encoding: Its encoding, all of it verified.
         delimiter: Between the columns.
         width: Number of columns.
-        file_column: Index of the path.
-        tag_column: Index of the tags.
+        columns: Where they are.
     """
 
     path: Path
     encoding: str
     delimiter: str
     width: int
-    file_column: int
-    tag_column: int
+    columns: Columns
 
     @property
     def name(self) -> str:
@@ -67,7 +65,14 @@ class CsvRows:
                 f"a cell that holds {self.delimiter!r} needs quotation marks"
             )
             return Row(place, problem=problem)
-        return Row(place, cells[self.file_column], cells[self.tag_column])
+        at = self.columns
+        return Row(
+            place,
+            cells[at.file],
+            cells[at.tags],
+            weights="" if at.weights is None else cells[at.weights],
+            split="" if at.split is None else cells[at.split],
+        )
 
 
 def open_csv(path: Path) -> CsvRows:
@@ -82,7 +87,7 @@ def open_csv(path: Path) -> CsvRows:
     for delimiter, header in headers.items():
         columns = find_columns(header)
         if columns:
-            return CsvRows(path.absolute(), encoding, delimiter, len(header), *columns)
+            return CsvRows(path.absolute(), encoding, delimiter, len(header), columns)
     raise missing_columns(path, max(headers.values(), key=len))
 
 

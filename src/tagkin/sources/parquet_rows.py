@@ -1,12 +1,14 @@
 """The rows of a Parquet file, read in batches."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from decimal import Decimal
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
 from tagkin.errors import SourceError
-from tagkin.sources.table import Row, find_columns, missing_columns
+from tagkin.sources.table import Columns, Row, find_columns, missing_columns
 
 PARQUET_EXTENSIONS = (".parquet", ".pq")
 PARQUET_MAGIC = b"PAR1"
@@ -20,13 +22,13 @@ class ParquetRows:
 
     Attributes:
         path: The file.
-        file_column: Name of the column with the path.
-        tag_column: Name of the column with the tags, of strings or lists of strings.
+        names: Of all its columns.
+        columns: Where those that mean something are among them.
     """
 
     path: Path
-    file_column: str
-    tag_column: str
+    names: tuple[str, ...]
+    columns: Columns
 
     @property
     def name(self) -> str:
@@ -38,29 +40,40 @@ class ParquetRows:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
+        names = [name for name in self._wanted() if name is not None]
         with pq.ParquetFile(self.path) as file:
             start = 1
             for group in range(file.num_row_groups):
                 number = start
                 start += file.metadata.row_group(group).num_rows
                 try:
-                    for batch in file.iter_batches(
-                        _BATCH_ROWS, [group], [self.file_column, self.tag_column]
-                    ):
+                    for batch in file.iter_batches(_BATCH_ROWS, [group], names):
                         yield from self._batch_rows(batch, number)
                         number += batch.num_rows
                 except (pa.ArrowException, OSError) as error:
                     problem = f"these rows can't be read: {error}"
                     yield Row(f"rows {number} to {start - 1}", problem=problem)
 
+    def _wanted(self) -> list[str | None]:
+        at = self.columns
+        places = (at.file, at.tags, at.weights, at.split)
+        return [None if place is None else self.names[place] for place in places]
+
     def _batch_rows(self, batch: Any, number: int) -> Iterator[Row]:
-        pairs = zip(batch.column(self.file_column), batch.column(self.tag_column), strict=True)
-        for at, (file, tags) in enumerate(pairs, number):
+        cells = [
+            repeat(None, batch.num_rows) if name is None else batch.column(name)
+            for name in self._wanted()
+        ]
+        for at, row in enumerate(zip(*cells, strict=True), number):
             try:
-                value = tags.as_py()
-                if isinstance(value, list):
-                    value = [tag for tag in value if tag is not None]
-                yield Row(f"row {at}", file.as_py() or "", value or "")
+                file, tags, weights, split = (
+                    None if cell is None else cell.as_py() for cell in row
+                )
+                if isinstance(tags, list):
+                    tags = [tag or "" for tag in tags]  # in their places, for the weights
+                if isinstance(weights, int | float | Decimal):
+                    weights = [weights]
+                yield Row(f"row {at}", file or "", tags or "", weights or "", split or "")
             except UnicodeDecodeError as error:  # Parquet doesn't check its strings
                 yield Row(f"row {at}", problem=str(error))
 
@@ -69,7 +82,8 @@ def open_parquet(path: Path) -> ParquetRows:
     """Reads the schema.
 
     Raises:
-        SourceError: The file is damaged, lacks one of the two columns, or they hold no text.
+        SourceError: The file is damaged, lacks the path or the tags, or a column holds other things
+            than it should.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -82,21 +96,45 @@ def open_parquet(path: Path) -> ParquetRows:
     columns = find_columns(schema.names)
     if not columns:
         raise missing_columns(path, schema.names)
-    file_field, tag_field = (schema.field(at) for at in columns)
-    for field, lists in ((file_field, False), (tag_field, True)):
-        if not _is_text(field.type, lists=lists):
-            kind = "text or lists of text" if lists else "text"
+    kinds = (
+        (columns.file, "text", _is_text),
+        (columns.tags, "text or lists of text", _is_list_or(_is_text)),
+        (columns.weights, "numbers, lists of numbers or text", _is_list_or(_is_number_or_text)),
+        (columns.split, "text", _is_text),
+    )
+    for place, kind, fits in kinds:
+        if place is None:
+            continue
+        field = schema.field(place)
+        if not fits(field.type):
             raise SourceError(f"column {field.name!r} of {path} is {field.type}, not {kind}")
         if schema.names.count(field.name) > 1:
             raise SourceError(f"{path} has several columns of the name {field.name!r}")
-    return ParquetRows(path.absolute(), file_field.name, tag_field.name)
+    return ParquetRows(path.absolute(), tuple(schema.names), columns)
 
 
-def _is_text(kind: Any, *, lists: bool) -> bool:
+def _is_list_or(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
     import pyarrow as pa
 
-    if lists and (pa.types.is_list(kind) or pa.types.is_large_list(kind)):
-        return _is_text(kind.value_type, lists=False)
+    def is_list_or_fits(kind: Any) -> bool:
+        lists = pa.types.is_list(kind) or pa.types.is_large_list(kind)
+        return fits(kind.value_type if lists else kind)
+
+    return is_list_or_fits
+
+
+def _is_text(kind: Any) -> bool:
+    import pyarrow as pa
+
     if pa.types.is_dictionary(kind):
-        return _is_text(kind.value_type, lists=False)
+        return _is_text(kind.value_type)
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _is_number_or_text(kind: Any) -> bool:
+    import pyarrow as pa
+
+    types = pa.types
+    number = types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind)
+    # A column without a single value has the type null.
+    return bool(number or types.is_null(kind) or _is_text(kind))

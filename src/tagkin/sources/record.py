@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from tagkin.splits import Split
+
 
 @dataclass(frozen=True, slots=True)
 class ImageRecord:
@@ -14,10 +16,15 @@ class ImageRecord:
         path: Absolute. Symbolic links in it are kept, for it is how the owner knows the image.
             Nobody has looked at the content yet; the file need not even exist.
         tags: Without surrounding white space and without empty ones, else raw, in their order.
+        weights: How sure each of the tags is, from 0 (as if it weren't there) to 1; empty if all
+            are 1.
+        split: Where the owner wants the image; None leaves it to Tagkin.
     """
 
     path: Path
     tags: tuple[str, ...] = ()
+    weights: tuple[float, ...] = ()
+    split: Split | None = None
 
 
 @dataclass(frozen=True, slots=True)

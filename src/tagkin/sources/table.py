@@ -9,13 +9,40 @@ from typing import Protocol
 
 from tagkin.errors import SourceError
 from tagkin.sources.record import ImageRecord, SourceProblem
-from tagkin.sources.text import clean_tags, detect_separator, split_cell
+from tagkin.sources.text import detect_separator
+from tagkin.sources.weights import Weight, weigh
+from tagkin.splits import Split
 
 # Earlier names win in a table that has several of them.
 FILE_COLUMNS = ("file", "filename", "file_name", "path", "image")
 TAG_COLUMNS = ("tags", "tag", "labels", "keywords")
+WEIGHT_COLUMNS = ("weights", "weight", "confidence")
+SPLIT_COLUMNS = ("split",)
+
+_SPLITS: dict[str, Split] = {
+    "train": "train",
+    **dict.fromkeys(("validation", "val", "valid", "dev"), "validation"),
+    "test": "test",
+}
 
 _SAMPLE_ROWS = 1000  # from which the separator of the tags is detected
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Where the columns are in a table; None if there is none.
+
+    Attributes:
+        file: Of the path.
+        tags: Of the tags.
+        weights: Of the tags' weights.
+        split: Of the split.
+    """
+
+    file: int
+    tags: int
+    weights: int | None = None
+    split: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +53,16 @@ class Row:
         place: Where it is, for the owner: ``line 3`` or ``row 3``.
         file: The cell with the path.
         tags: The cell with the tags, or a list of tags.
+        weights: The cell with the weights of the tags, or a list of weights.
+        split: The cell with the split.
         problem: Why the row can't be read; the rest is then without meaning.
     """
 
     place: str
     file: str = ""
     tags: str | Sequence[str] = ()
+    weights: str | Sequence[Weight] = ()
+    split: str = ""
     problem: str = ""
 
 
@@ -42,13 +73,17 @@ class Rows(Protocol):
     def name(self) -> str:
         """The format in one word."""
 
+    @property
+    def columns(self) -> Columns:
+        """Its columns."""
+
     def __iter__(self) -> Iterator[Row]:
         """Reads the file."""
 
 
 @dataclass(frozen=True)
 class TableSource:
-    """A table with a row per image.
+    """A table with a row per image, or several, whose tags then add up.
 
     Attributes:
         path: The table; relative paths in it start from its folder.
@@ -72,21 +107,29 @@ class TableSource:
     def description(self) -> str:
         """How the source was understood."""
         how = f"separated by {self.separator!r}" if self.separator else "one to a cell or in lists"
-        return f"{self.name} table {self.path}, tags {how}"
+        columns = self.rows.columns
+        more = "" if columns.weights is None else ", with weights"
+        more += "" if columns.split is None else ", with splits"
+        return f"{self.name} table {self.path}, tags {how}{more}"
 
     def __iter__(self) -> Iterator[ImageRecord | SourceProblem]:
         """Reads the table; a bad row is a `SourceProblem` that names its place."""
         folder = os.path.realpath(self.path.parent)
         for row in self.rows:
             problem = row.problem or self._problem_with(row.file, folder)
-            if problem:
-                yield SourceProblem(self.path, f"{row.place}: {problem}")
-            else:
-                tags = row.tags
-                yield ImageRecord(
-                    _without_dots(self.path.parent / row.file),
-                    split_cell(tags, self.separator) if isinstance(tags, str) else clean_tags(tags),
-                )
+            yield (
+                SourceProblem(self.path, f"{row.place}: {problem}")
+                if problem
+                else (self._read(row))
+            )
+
+    def _read(self, row: Row) -> ImageRecord | SourceProblem:
+        try:
+            tags, weights = weigh(row.tags, row.weights, self.separator)
+            split = _read_split(row.split)
+        except ValueError as error:
+            return SourceProblem(self.path, f"{row.place}: {error}")
+        return ImageRecord(_without_dots(self.path.parent / row.file), tags, weights, split)
 
     def _problem_with(self, file: str, folder: str) -> str:
         if not file.strip():
@@ -111,12 +154,14 @@ def open_rows(path: Path, rows: Rows, separator: str | None, allow_outside: bool
     return TableSource(path.absolute(), rows, separator, allow_outside)
 
 
-def find_columns(columns: Sequence[str]) -> tuple[int, int] | None:
-    """Where the path and the tags are among the columns, or None if one is missing."""
+def find_columns(columns: Sequence[str]) -> Columns | None:
+    """Where the columns are that mean something; None if the path or the tags are missing."""
     positions = {name.strip().lower(): at for at, name in reversed(list(enumerate(columns)))}
-    file = next((positions[name] for name in FILE_COLUMNS if name in positions), None)
-    tags = next((positions[name] for name in TAG_COLUMNS if name in positions), None)
-    return None if file is None or tags is None else (file, tags)
+    file, tags, weights, split = (
+        next((positions[name] for name in names if name in positions), None)
+        for names in (FILE_COLUMNS, TAG_COLUMNS, WEIGHT_COLUMNS, SPLIT_COLUMNS)
+    )
+    return None if file is None or tags is None else Columns(file, tags, weights, split)
 
 
 def missing_columns(path: Path, columns: Sequence[str]) -> SourceError:
@@ -126,6 +171,13 @@ def missing_columns(path: Path, columns: Sequence[str]) -> SourceError:
         f"{path} needs a header with a column for the path ({', '.join(FILE_COLUMNS)}) and one for "
         f"the tags ({', '.join(TAG_COLUMNS)}); its columns are: {found}"
     )
+
+
+def _read_split(cell: str) -> Split | None:
+    name = cell.strip().lower()
+    if name and name not in _SPLITS:
+        raise ValueError(f"the split {cell.strip()[:40]!r} is none of {', '.join(_SPLITS)}")
+    return _SPLITS.get(name)
 
 
 def _is_inside(path: Path, folder: str) -> bool:

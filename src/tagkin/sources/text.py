@@ -59,11 +59,16 @@ def split_sidecar(text: str) -> tuple[str, ...]:
     return lines
 
 
-def split_cell(cell: str, separator: str) -> tuple[str, ...]:
-    """Splits the cell of a table; an empty separator makes it a single tag."""
+def split_parts(cell: str, separator: str) -> list[str]:
+    """Splits the cell of a table into what lies between separators, the empty parts too."""
     if separator == "\n":
-        return clean_tags(_LINE_END.split(cell))
-    return clean_tags(cell.split(separator) if separator else (cell,))
+        return _LINE_END.split(cell)
+    return cell.split(separator) if separator else [cell]
+
+
+def split_cell(cell: str, separator: str) -> tuple[str, ...]:
+    """Splits the cell of a table into tags; an empty separator makes it a single one."""
+    return clean_tags(split_parts(cell, separator))
 
 
 def detect_separator(cells: Sequence[str]) -> str:

@@ -1,5 +1,7 @@
-"""Trains a head in Keras on cached vectors: dropout and one dense sigmoid layer."""
+"""Phase 1: trains a head in Keras on cached vectors: dropout and one dense sigmoid layer."""
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,18 +11,21 @@ from numpy.typing import NDArray
 from tagkin.head import Head
 from tagkin.progress import Progress, silent
 from tagkin.settings import Settings
-from tagkin.training.metrics import average_precision
+from tagkin.training.checkpoint import EpochMetrics
+from tagkin.training.losses import build_loss, decision_accuracy
+from tagkin.training.metrics import mean_average_precision
+from tagkin.training.score_blocks import ScoreBlocks, tag_counts
 
 _BLOCK = 8192  # rows at once in double precision
 
 
 @dataclass(frozen=True)
 class Fit:
-    """A trained head, the epoch it is from, and the validation mAP of every epoch."""
+    """A trained head, the epoch it is from, and what was measured after every epoch."""
 
     head: Head
     best_epoch: int
-    history: tuple[float, ...]
+    history: tuple[EpochMetrics, ...]
 
 
 def fit_head(
@@ -31,8 +36,9 @@ def fit_head(
     settings: Settings,
     *,
     progress: Progress = silent,
+    epoch_done: Callable[[EpochMetrics], None] | None = None,
 ) -> Fit:
-    """Trains a head: binary cross-entropy, Adam, the best epoch by validation mAP kept.
+    """Trains a head with Adam; the best epoch by validation mAP is kept.
 
     The vectors are standardised for training (mean and deviation of the training images), which
     spares a learning rate for each backbone; the head that is returned takes them as they are.
@@ -41,11 +47,13 @@ def fit_head(
 
     Args:
         vectors: float16 or float32 of shape (images, dimension).
-        labels: Sparse 0/1 of shape (images, tags).
+        labels: Sparse of shape (images, tags); a stored entry means that the tag is there, and is
+            the weight of that pair in the loss.
         validation_vectors: As ``vectors``, of images that are only scored.
         validation_labels: As ``labels``.
-        settings: Batch size, learning rate, dropout, epochs, patience, seed.
+        settings: Loss, batch size, learning rate, weight decay, dropout, epochs, patience, seed.
         progress: Called after every epoch.
+        epoch_done: Called after every epoch with what was measured.
     """
     from tagkin.backbones.keras_models import import_keras
 
@@ -54,7 +62,7 @@ def fit_head(
     mean, deviation = _moments(vectors)
     dead = deviation < 1e-6
     deviation[dead] = 1.0
-    frequency = np.asarray(labels.mean(axis=0), np.float64).ravel().clip(1e-5, 1 - 1e-5)
+    frequency = (tag_counts(labels) / labels.shape[0]).clip(1e-5, 1 - 1e-5)
     prior = np.log(frequency / (1 - frequency)).astype(np.float32)
 
     inputs = keras.Input((vectors.shape[1],))
@@ -62,7 +70,9 @@ def fit_head(
     dense = keras.layers.Dense(labels.shape[1], activation="sigmoid")
     model = keras.Model(inputs, dense(x))
     dense.bias.assign(prior)
-    model.compile(keras.optimizers.Adam(settings.learning_rate), "binary_crossentropy")
+    adam = keras.optimizers.AdamW(settings.learning_rate, settings.weight_decay)
+    adam.exclude_from_weight_decay([dense.bias])  # it holds how frequent the tags are
+    model.compile(adam, build_loss(keras, settings), metrics=[decision_accuracy])
 
     def current() -> Head:
         kernel, bias = (np.asarray(w, np.float32) for w in dense.get_weights())
@@ -70,17 +80,30 @@ def fit_head(
         scaled[dead] = 0  # never trained: their random start would be noise in other images
         return Head(scaled, bias - mean @ scaled)
 
-    history: list[float] = []
+    history: list[EpochMetrics] = []
 
     class ValidationMap(keras.callbacks.Callback):  # type: ignore[misc, name-defined]
         """Adds the validation mAP to what the other callbacks see."""
 
+        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
+            self.started = time.monotonic()
+
         def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-            scores = current().scores(validation_vectors)
-            precisions = average_precision(validation_labels, scores)
-            value = float(np.nanmean(precisions)) if not np.isnan(precisions).all() else 0.0
-            logs["validation_map"] = value
-            history.append(value)
+            scores = ScoreBlocks.of_logits(current(), validation_vectors)
+            value = mean_average_precision(validation_labels, scores)
+            logs["validation_map"] = 0.0 if np.isnan(value) else value
+            seconds = time.monotonic() - self.started
+            history.append(
+                EpochMetrics(
+                    epoch + 1,
+                    logs["loss"],
+                    logs["decision_accuracy"],
+                    logs["validation_map"],
+                    seconds,
+                )
+            )
+            if epoch_done:
+                epoch_done(history[-1])
             progress("training the head", epoch + 1, settings.max_epochs)
 
     stop = keras.callbacks.EarlyStopping(
@@ -92,7 +115,8 @@ def fit_head(
     batches = _batches(keras, vectors, labels, mean, deviation, settings)
     model.fit(batches, epochs=settings.max_epochs, callbacks=[ValidationMap(), stop], verbose=0)
     progress("training the head", settings.max_epochs, settings.max_epochs)
-    return Fit(current(), int(np.argmax(history)) + 1, tuple(history))
+    best = max(history, key=lambda epoch: epoch.validation_map)
+    return Fit(current(), best.epoch, tuple(history))
 
 
 def _moments(vectors: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -129,7 +153,7 @@ def _batches(
         def __getitem__(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
             some = self.order[index * batch_size : (index + 1) * batch_size]
             x = (vectors[some].astype(np.float32) - mean) / deviation
-            return x, labels[some].toarray().astype(np.float32)
+            return x, labels[some].toarray().astype(np.float32, copy=False)
 
         def on_epoch_end(self) -> None:
             self.order = rng.permutation(self.order)

@@ -1,24 +1,57 @@
-"""``train``: vectors and tags of a library into a saved tagger."""
+"""``train``: vectors and tags of a library into a saved tagger, with or without phase 2."""
 
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from tagkin.backbones import BackboneConfig
-from tagkin.errors import LibraryError, TaggerError, VocabularyError
+from tagkin.backbones import BackboneConfig, cached_graph
+from tagkin.embeddings import embed
+from tagkin.images import ImageLimits
 from tagkin.library import Library
-from tagkin.preparing import vocabulary_of
 from tagkin.progress import Progress, silent
 from tagkin.settings import Settings
 from tagkin.splits import SPLITS
 from tagkin.tagger import Tagger
+from tagkin.training.checkpoint import EpochMetrics
 from tagkin.training.fit import fit_head
-from tagkin.training.metrics import Scores, score_split
-from tagkin.training.thresholds import choose_thresholds
-from tagkin.vocabulary import TagRules
+from tagkin.training.judged import Judged, judge
+from tagkin.training.learning_set import LearningSet
+from tagkin.training.metrics import Scores
+from tagkin.training.phase2 import clear_phase2, run_phase2
+from tagkin.training.report import REPORT_HTML, Splits, build_report, thumbnail, write_report
+from tagkin.training.tensorboard import EpochLog
+from tagkin.vocabulary_report import FEW_TRAINING_IMAGES
+
+Note = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class PhaseReport:
+    """What one phase came to.
+
+    Attributes:
+        phase: 1, a head on the vectors as they are; 2, the last layers of the backbone as well.
+        scores: By split.
+        best_epoch: The epoch that was kept.
+        history: What was measured after each epoch.
+        seconds: Time of the phase.
+    """
+
+    phase: int
+    scores: dict[str, Scores]
+    best_epoch: int
+    history: tuple[EpochMetrics, ...]
+    seconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the report as JSON types."""
+        return {
+            **self.__dict__,
+            "scores": {split: scores.to_dict() for split, scores in self.scores.items()},
+            "history": [epoch.to_dict() for epoch in self.history],
+        }
 
 
 @dataclass(frozen=True)
@@ -30,33 +63,62 @@ class TrainReport:
         fingerprint: Of the backbone.
         tags: Tags that the tagger knows.
         images: Images in each split.
-        validation: Scores on the images that chose the epoch and the thresholds.
-        test: Scores on images that nothing was chosen by; None if there are none.
-        best_epoch: The epoch that was kept.
-        epochs: Epochs that were trained.
-        seconds: Time of the training itself.
+        phase: The phase that the tagger is from: 2 only if that was better on validation.
+        phases: What each phase came to.
         few_training_images: Kept tags with fewer than 5 images to train on.
+        page: Path of its ``report.html``.
     """
 
     tagger: str
     fingerprint: str
     tags: int
     images: dict[str, int]
-    validation: Scores
-    test: Scores | None
-    best_epoch: int
-    epochs: int
-    seconds: float
+    phase: int
+    phases: tuple[PhaseReport, ...]
     few_training_images: tuple[str, ...]
+    page: Path
+
+    @property
+    def kept(self) -> PhaseReport:
+        """The phase that the tagger is from."""
+        return self.phases[self.phase - 1]
+
+    @property
+    def validation(self) -> Scores:
+        """Scores on the images that chose the epoch and the thresholds."""
+        return self.kept.scores["validation"]
+
+    @property
+    def test(self) -> Scores | None:
+        """Scores on images that nothing was chosen by; None if there are none."""
+        return self.kept.scores.get("test")
+
+    @property
+    def seconds(self) -> float:
+        """Time of the training itself."""
+        return sum(phase.seconds for phase in self.phases)
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the report as JSON types."""
         return {
             **self.__dict__,
+            "phases": [phase.to_dict() for phase in self.phases],
             "validation": self.validation.to_dict(),
             "test": self.test.to_dict() if self.test else None,
             "few_training_images": list(self.few_training_images),
+            "page": str(self.page),
         }
+
+
+@dataclass(frozen=True)
+class _Trained:
+    """A phase with the backbone and the data that it is about."""
+
+    config: BackboneConfig
+    graph: Path
+    data: LearningSet
+    judged: Judged
+    report: PhaseReport
 
 
 def train(
@@ -65,74 +127,149 @@ def train(
     graph: Path,
     settings: Settings,
     *,
+    fine_tune: bool = False,
     progress: Progress = silent,
+    note: Note = lambda _: None,
 ) -> TrainReport:
-    """Trains a head on the library's vectors of a backbone and saves a tagger.
+    """Trains a tagger on the vectors that the library has of a backbone, and saves it.
+
+    With ``fine_tune``, phase 2 follows: the last layers of the backbone learn, all images are
+    embedded anew, and the better of both taggers by validation mAP is saved. The backbone that the
+    library goes on with is the saved tagger's.
 
     Args:
-        library: Prepared and embedded.
-        config: The backbone whose vectors are used.
-        graph: The backbone's exported graph, which the tagger takes along.
-        settings: Vocabulary and training settings.
-        progress: Called after every epoch.
+        library: Prepared, with vectors of the backbone.
+        config: The backbone.
+        graph: Its exported graph, which the tagger takes along.
+        settings: Vocabulary, loss, rates, epochs, seed and so on.
+        fine_tune: Whether phase 2 follows.
+        progress: Called after every epoch, and in phase 2 after every step and image.
+        note: Told what takes room, and which phase was better.
 
     Raises:
-        LibraryError: The library isn't prepared or embedded.
-        VocabularyError: No tag is on enough images.
-        TaggerError: There are no images to train on or to validate with.
+        LibraryError: The library has no vectors of this backbone or can't be written.
+        VocabularyError: No tag is frequent enough.
+        TaggerError: There are no images to train on or to validate with, or the disk is full.
+        BackboneError: The backbone can't be fine-tuned.
     """
-    rows, vectors = library.embedded_images(config.fingerprint)
-    if not library.state.prepared or any(row.split is None for row in rows):
-        raise LibraryError("'tagkin prepare' did not finish: run it again, it goes on")
-    rules = TagRules.from_settings(settings, library.decisions())
-    vocabulary = vocabulary_of(library.images(), rules, settings)
-    if not vocabulary.tags:
-        most = max(vocabulary.too_rare.values(), default=0)
-        raise VocabularyError(
-            f"no tag is on {settings.min_tag_occurrences} images or more (the most frequent is on "
-            f"{most}): lower --min-tag-occurrences"
-        )
-    labels = vocabulary.multi_hot(rules.resolve_all(row.tags) for row in rows)
-    part = {s: np.array([i for i, r in enumerate(rows) if r.split == s], int) for s in SPLITS}
-    for split in ("train", "validation"):
-        if not len(part[split]) or not labels[part[split]].sum():
-            raise TaggerError(
-                f"no image with a known tag is in the {split} split: the collection is too small "
-                "to train on; add images and run 'tagkin prepare' again"
-            )
+    data = LearningSet.read(library, config.fingerprint, settings)
+    phases = [_phase_1(config, graph, data, settings, progress)]
+    if fine_tune:
+        phases.append(_phase_2(library, phases[0], settings, progress, note))
+    kept = max(phases, key=lambda p: (p.report.scores["validation"].map, -p.report.phase))
+    if fine_tune:
+        library.update_state(active_backbone=kept.config.to_dict())
+        clear_phase2(library)
+        values = " -> ".join(f"{100 * p.report.scores['validation'].map:.1f}" for p in phases)
+        better = "phase 2 is kept" if kept.report.phase == 2 else "not better: phase 1 is kept"
+        note(f"validation mAP {values}; {better}")
+    tagger = Tagger(
+        config=kept.config,
+        graph=kept.graph,
+        head=kept.judged.head,
+        tags=data.vocabulary.tags,
+        thresholds=kept.judged.thresholds,
+        scores={n: s.to_dict() for n, s in kept.report.scores.items() if s.images},
+    )
+    folder = tagger.save_in(library.taggers_path)
+    counts = data.counts()["train"].tolist()
+    report = TrainReport(
+        tagger=folder.name,
+        fingerprint=kept.config.fingerprint,
+        tags=len(tagger.tags),
+        images={split: len(data.parts[split]) for split in SPLITS},
+        phase=kept.report.phase,
+        phases=tuple(phase.report for phase in phases),
+        few_training_images=tuple(
+            tag for tag, n in zip(tagger.tags, counts, strict=True) if n < FEW_TRAINING_IMAGES
+        ),
+        page=folder / REPORT_HTML,
+    )
+    _write_page(report, kept, phases, settings)
+    return report
+
+
+def _phase_1(
+    config: BackboneConfig, graph: Path, data: LearningSet, settings: Settings, progress: Progress
+) -> _Trained:
     started = time.monotonic()
     fit = fit_head(
-        vectors[part["train"]],
-        labels[part["train"]],
-        vectors[part["validation"]],
-        labels[part["validation"]],
+        data.vectors_of("train"),
+        data.labels_of("train"),
+        data.vectors_of("validation"),
+        data.labels_of("validation"),
         settings,
         progress=progress,
+        epoch_done=EpochLog(settings.tensorboard, "phase-1"),
     )
     seconds = time.monotonic() - started
-    scores = {s: fit.head.scores(vectors[part[s]]) for s in SPLITS if s != "train"}
-    thresholds = choose_thresholds(labels[part["validation"]], scores["validation"])
-    measured = {s: score_split(labels[part[s]], scores[s], thresholds) for s in scores}
-    tagger = Tagger(
-        config=config,
-        graph=graph,
-        head=fit.head,
-        tags=vocabulary.tags,
-        thresholds=thresholds,
-        scores={name: score.to_dict() for name, score in measured.items() if score.images},
+    judged = judge(fit.head, data, settings.rank)
+    report = PhaseReport(1, judged.scores(), fit.best_epoch, fit.history, seconds)
+    return _Trained(config, graph, data, judged, report)
+
+
+def _phase_2(
+    library: Library, first: _Trained, settings: Settings, progress: Progress, note: Note
+) -> _Trained:
+    started = time.monotonic()
+    done = run_phase2(
+        library,
+        first.config,
+        first.data,
+        first.judged.head,
+        settings,
+        progress=progress,
+        note=note,
+        epoch_done=EpochLog(settings.tensorboard, "phase-2"),
     )
-    trained_on = np.asarray(labels[part["train"]].sum(axis=0)).ravel()
-    return TrainReport(
-        tagger=tagger.save_in(library.taggers_path).name,
-        fingerprint=config.fingerprint,
-        tags=len(vocabulary.tags),
-        images={split: len(part[split]) for split in SPLITS},
-        validation=measured["validation"],
-        test=measured["test"] if len(part["test"]) else None,
-        best_epoch=fit.best_epoch,
-        epochs=len(fit.history),
-        seconds=seconds,
-        few_training_images=tuple(
-            tag for tag, n in zip(vocabulary.tags, trained_on, strict=True) if n < 5
+    seconds = time.monotonic() - started
+    result, config = done.result, done.config
+    if not result.best_epoch:  # nothing was better than the start, which is phase 1
+        report = PhaseReport(2, first.report.scores, 0, result.history, seconds)
+        return replace(first, report=report)
+    graph = cached_graph(config, settings.cache_dir)
+    embed(library, config, settings, progress=progress)
+    data = LearningSet.read(library, config.fingerprint, settings)
+    judged = judge(result.head, data, settings.rank)
+    report = PhaseReport(2, judged.scores(), result.best_epoch, result.history, seconds)
+    return _Trained(config, graph, data, judged, report)
+
+
+def _write_page(
+    report: TrainReport, kept: _Trained, phases: list[_Trained], settings: Settings
+) -> None:
+    """Writes ``report.html`` and ``report.json`` into the tagger's folder."""
+    data, judged, config = kept.data, kept.judged, kept.config
+    rows = [data.rows[place] for place in data.parts["validation"]]
+    limits = ImageLimits.from_settings(settings)
+    history = [
+        {"phase": phase.report.phase, **epoch.to_dict()}
+        for phase in phases
+        for epoch in phase.report.history
+    ]
+    page = build_report(
+        report.tagger,
+        data.vocabulary,
+        Splits(
+            judged.validation,
+            judged.test,
+            phases[0].report.scores if kept.report.phase == 2 else None,
+            phases[1].report.scores if kept.report.phase < len(phases) else None,
         ),
+        data.counts(),
+        facts={
+            "backbone": f"{config.architecture}, {config.image_size} px, "
+            f"{'+'.join(config.views)}, {config.precision}",
+            "fingerprint": config.fingerprint,
+            "images": ", ".join(f"{split} {count}" for split, count in report.images.items()),
+            "loss": settings.loss,
+            "tags ranked by": settings.rank,
+        },
+        history=history,
+        best_epochs={phase.report.phase: phase.report.best_epoch for phase in phases},
+        calibration=judged.calibration.to_dict(),
+        reliability_before=judged.reliability_before,
+        names=lambda place: rows[place].paths[0].name,
+        thumbnails=lambda place: thumbnail(rows[place].paths[0], limits),
     )
+    write_report(page, report.page.parent)

@@ -1,0 +1,80 @@
+"""What a tagger learns from: the images of a library with vectors, labels and splits."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tagkin.errors import LibraryError, TaggerError, VocabularyError
+from tagkin.library import Library
+from tagkin.preparing import vocabulary_of
+from tagkin.records import ImageRow
+from tagkin.settings import Settings
+from tagkin.splits import SPLITS, Split
+from tagkin.training.score_blocks import tag_counts
+from tagkin.vocabulary import TagRules, Vocabulary
+
+
+@dataclass(frozen=True)
+class LearningSet:
+    """Images with vectors and labels.
+
+    Attributes:
+        rows: The images, by id.
+        vectors: float16 of shape (images, dimension).
+        vocabulary: The tags that are learned.
+        labels: ``csr_array``, float32 of shape (images, tags): the weight of each tag that is
+            there.
+        parts: The places of the images of each split, integers in ascending order.
+    """
+
+    rows: list[ImageRow]
+    vectors: NDArray[Any]
+    vocabulary: Vocabulary
+    labels: Any
+    parts: Mapping[Split, NDArray[np.intp]]
+
+    @classmethod
+    def read(cls, library: Library, fingerprint: str, settings: Settings) -> "LearningSet":
+        """Reads the images that have a vector of a backbone.
+
+        Raises:
+            LibraryError: The library is not prepared, or has no vectors of this backbone.
+            VocabularyError: No tag is frequent enough.
+            TaggerError: The training or the validation split is empty.
+        """
+        rows, vectors = library.embedded_images(fingerprint)
+        if not library.state.prepared:
+            raise LibraryError("the last 'tagkin prepare' did not finish: run it again, it goes on")
+        rules = TagRules.from_settings(settings, library.decisions())
+        vocabulary = vocabulary_of(library.images(), rules, settings)
+        if not vocabulary.tags:
+            most = max(vocabulary.too_rare.values(), default=0)
+            raise VocabularyError(
+                f"no tag is on {settings.min_tag_occurrences} images or more (the most frequent is "
+                f"on {most}): lower --min-tag-occurrences"
+            )
+        labels = vocabulary.multi_hot(rules.resolve_weighted(row) for row in rows)
+        parts = {s: np.array([i for i, r in enumerate(rows) if r.split == s], int) for s in SPLITS}
+        found = cls(rows, vectors, vocabulary, labels, parts)
+        for split in ("train", "validation"):
+            if not len(parts[split]) or not labels[parts[split]].nnz:
+                raise TaggerError(
+                    f"no image with a known tag is in the {split} split: the collection is too "
+                    "small to train on; add images and run 'tagkin prepare' again"
+                )
+        return found
+
+    def labels_of(self, split: Split) -> Any:
+        """Returns the labels of a split, ``csr_array``."""
+        return self.labels[self.parts[split]]
+
+    def vectors_of(self, split: Split) -> NDArray[Any]:
+        """Returns the vectors of a split."""
+        return self.vectors[self.parts[split]]
+
+    def counts(self) -> dict[Split, NDArray[np.int64]]:
+        """Returns the images of each tag in each split, int64 of shape (tags,)."""
+        return {split: tag_counts(self.labels_of(split)) for split in SPLITS}
