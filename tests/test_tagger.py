@@ -70,7 +70,11 @@ def test_predicts_what_is_in_the_pictures(
 
 
 def test_holds_plain_data_only(folder: Path) -> None:
-    assert {path.name for path in folder.iterdir()} == FILES | {"report.html", "report.json"}
+    assert {path.name for path in folder.iterdir()} == FILES | {
+        "neighbours.npz",
+        "report.html",
+        "report.json",
+    }
     with np.load(folder / "head.npz", allow_pickle=False) as arrays:
         assert {name: array.dtype.kind for name, array in arrays.items()} == {
             "kernel": "f",
@@ -78,7 +82,7 @@ def test_holds_plain_data_only(folder: Path) -> None:
             "thresholds": "f",
         }
     content = json.loads((folder / "tagger.json").read_text("utf-8"))
-    assert content["format_version"] == 1
+    assert content["format_version"] == 2
     # No path of the machine that it was made on.
     assert str(Path.home()) not in (folder / "tagger.json").read_text("utf-8")
 
@@ -180,7 +184,7 @@ def test_a_damaged_tagger_is_a_clear_error(
 
 
 def test_a_newer_format_asks_for_a_newer_tagkin(folder: Path) -> None:
-    write_json(format_version=2)(folder)
+    write_json(format_version=3)(folder)
     with pytest.raises(TaggerError, match="newer Tagkin"):
         Tagger.load(folder)
 
@@ -224,7 +228,9 @@ def test_without_top_each_tag_is_measured_by_its_own_threshold(tagger: Tagger) -
         ),
     )
     thresholds = np.array([0.95, 0.5, 0.2, 0.5], np.float32)
-    small = replace(tagger, head=head, tags=("a", "b", "c", "d"), thresholds=thresholds)
+    small = replace(
+        tagger, head=head, tags=("a", "b", "c", "d"), thresholds=thresholds, neighbours=None
+    )
     tags = small.tags_for(np.zeros(1280, np.float32))
     assert [tag.tag for tag in tags] == ["c", "b", "d"]
     assert [tag.threshold for tag in tags] == pytest.approx([0.2, 0.5, 0.5])

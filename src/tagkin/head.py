@@ -19,12 +19,23 @@ class Head:
     kernel: NDArray[np.float32]
     bias: NDArray[np.float32]
 
+    def logits(self, vectors: NDArray[Any]) -> NDArray[np.float32]:
+        """Returns log odds, float32 of shape (images, tags), from (images, dimension)."""
+        logits: NDArray[np.float32] = vectors.astype(np.float32) @ self.kernel + self.bias
+        return logits
+
     def scores(self, vectors: NDArray[Any]) -> NDArray[np.float32]:
         """Returns probabilities, float32 of shape (images, tags), from (images, dimension)."""
-        logits = vectors.astype(np.float32) @ self.kernel + self.bias
-        # exp of a large number would overflow; the sigmoid is 0 or 1 to the last bit long before.
-        probabilities: NDArray[np.float32] = 1 / (1 + np.exp(-np.clip(logits, -60, 60)))
-        return probabilities
+        return sigmoid(self.logits(vectors))
+
+
+def sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Returns probabilities of log odds, float32 of the same shape."""
+    # exp of a large number would overflow; the sigmoid is 0 or 1 to the last bit long before.
+    exponential = np.exp(-np.clip(logits, -60, 60))
+    exponential += 1
+    probabilities: NDArray[np.float32] = np.reciprocal(exponential, dtype=np.float32)
+    return probabilities
 
 
 def margins(

@@ -130,6 +130,12 @@ class Settings(BaseSettings):
     weight_decay: float = Field(
         0.0, ge=0, allow_inf_nan=False, description="weight decay of the head (AdamW)"
     )
+    neighbours: int = Field(
+        50_000,
+        ge=0,
+        description="most training images that a tagger remembers, whose tags count beside the "
+        "head if that is better on validation; 0 for none",
+    )
     rank: Rank = Field(
         "margin",
         description="order of predicted tags: margin (score beside the tag's own threshold) or "

@@ -6,6 +6,7 @@ On disk it is a folder that needs nothing beside itself and holds no pickle::
       tagger.json     format version, backbone, tags, scores
       report.html     what training measured, for people; report.json for programs
       head.npz        kernel, bias, thresholds
+      neighbours.npz  training images that count beside the head, if that is better
       backbone.xml    the exported backbone, from uint8 pixels to vectors
       backbone.bin
 """
@@ -29,13 +30,16 @@ from tagkin.backbones import BackboneConfig, Runtime
 from tagkin.embeddings import decode_views
 from tagkin.errors import BackboneError, ImageError, TaggerError
 from tagkin.files import checksum, working_folder
-from tagkin.head import Head, margins
+from tagkin.head import Head, margins, sigmoid
+from tagkin.neighbours import Neighbours
 from tagkin.parallel import map_ahead
 from tagkin.settings import Rank, Settings
 from tagkin.views import embed_views
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+_READABLE = (1, 2)  # 1 had no neighbours
 _BACKBONE_FILES = ("backbone.xml", "backbone.bin")
+_NEIGHBOURS = "neighbours.npz"
 
 # What reading a damaged file can raise.
 _DAMAGE = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, BackboneError)
@@ -76,6 +80,7 @@ class Tagger:
         tags: Names of the head's outputs.
         thresholds: float32 of shape (tags,).
         scores: What training measured, by split.
+        neighbours: Training images whose tags count beside the head; None if they don't.
     """
 
     config: BackboneConfig
@@ -84,6 +89,7 @@ class Tagger:
     tags: tuple[str, ...]
     thresholds: NDArray[np.float32]
     scores: Mapping[str, Any] = field(default_factory=dict)
+    neighbours: Neighbours | None = None
 
     def save_in(self, folder: Path) -> Path:
         """Saves under the next free name of the architecture and returns the new folder.
@@ -113,9 +119,14 @@ class Tagger:
             bias=self.head.bias,
             thresholds=self.thresholds,
         )
+        summed = list(_BACKBONE_FILES)
+        if self.neighbours is not None:
+            arrays: dict[str, Any] = self.neighbours.to_arrays()
+            np.savez(folder / _NEIGHBOURS, **arrays)
+            summed.append(_NEIGHBOURS)
         content = {
             "format_version": FORMAT_VERSION,
-            "checksums": {name: checksum(folder / name) for name in _BACKBONE_FILES},
+            "checksums": {name: checksum(folder / name) for name in summed},
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "backbone": self.config.to_dict(),
             "tags": list(self.tags),
@@ -149,10 +160,10 @@ class Tagger:
         """
         try:
             content = json.loads((folder / "tagger.json").read_text("utf-8"))
-            if content["format_version"] != FORMAT_VERSION:
+            if content["format_version"] not in _READABLE:
                 raise TaggerError(
                     f"the tagger {folder} has format {content['format_version']}, and this Tagkin "
-                    f"reads format {FORMAT_VERSION}: install a newer Tagkin or train again"
+                    f"reads formats up to {FORMAT_VERSION}: install a newer Tagkin or train again"
                 )
             for name, sum_then in content["checksums"].items():
                 if checksum(folder / name) != sum_then:
@@ -168,6 +179,9 @@ class Tagger:
                 tags=tuple(content["tags"]),
                 thresholds=thresholds,
                 scores=content["scores"],
+                neighbours=_load_neighbours(folder)
+                if _NEIGHBOURS in content["checksums"]
+                else None,
             )
         except FileNotFoundError as error:
             raise TaggerError(
@@ -256,7 +270,10 @@ class Tagger:
             rank: ``margin``, how far the probability is above the tag's own threshold (see
                 `tagkin.head.margins`), or ``probability``.
         """
-        scores = self.head.scores(vector[None])[0]
+        logits = self.head.logits(vector[None])
+        if self.neighbours is not None:
+            logits += self.neighbours.logits(vector[None])
+        scores = sigmoid(logits)[0]
         keys = scores if rank == "probability" else margins(scores, self.thresholds)
         order = np.argsort(-keys, kind="stable")
         if top is None:
@@ -265,6 +282,11 @@ class Tagger:
             PredictedTag(self.tags[i], float(scores[i]), float(self.thresholds[i]))
             for i in order[:top].tolist()
         )
+
+
+def _load_neighbours(folder: Path) -> Neighbours:
+    with np.load(folder / _NEIGHBOURS, allow_pickle=False) as arrays:
+        return Neighbours.from_arrays(arrays)
 
 
 def tagger_names(folder: Path) -> list[str]:

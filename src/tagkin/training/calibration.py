@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tagkin.training.score_blocks import ScoreBlocks, presence, sigmoid
+from tagkin.head import sigmoid
+from tagkin.training.score_blocks import ScoreBlocks, presence
 
 _LIMIT = 30.0  # logits beyond are as certain as can be
 _MAX_PAIRS = 4_000_000

@@ -1,15 +1,18 @@
-"""A trained head, calibrated, with thresholds and scores."""
+"""A trained head, calibrated, with neighbours where they help, thresholds and scores."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tagkin.head import Head, margins
-from tagkin.settings import Rank
+from tagkin.head import Head, margins, sigmoid
+from tagkin.neighbours import Neighbours
+from tagkin.settings import Settings
+from tagkin.splits import Split
 from tagkin.training.calibration import Calibration, fit_calibration
 from tagkin.training.learning_set import LearningSet
-from tagkin.training.metrics import Evaluation, Scores, evaluate
+from tagkin.training.metrics import Evaluation, Scores, evaluate, mean_average_precision
 from tagkin.training.rankings import rank_tags
 from tagkin.training.reliability import Reliability, reliability
 from tagkin.training.score_blocks import ScoreBlocks
@@ -21,15 +24,17 @@ class Judged:
     """A head that is ready for use, and what was measured of it.
 
     Attributes:
-        head: Gives calibrated probabilities.
+        head: Its logits, with those of the neighbours added, give calibrated probabilities.
+        neighbours: Training images that count; None if validation mAP is no better with them.
         thresholds: float32 of shape (tags,).
         validation: On the images that chose the epoch, the calibration and the thresholds.
         test: On images that nothing was chosen by; None if there are none.
-        calibration: What made the head's logits the log odds of calibrated probabilities.
-        reliability_before: On the validation images, before calibration.
+        calibration: What made logits the log odds of calibrated probabilities.
+        reliability_before: On the validation images, of the head alone, before calibration.
     """
 
     head: Head
+    neighbours: Neighbours | None
     thresholds: NDArray[np.float32]
     validation: Evaluation
     test: Evaluation | None
@@ -42,27 +47,75 @@ class Judged:
         return {**found, "test": self.test.scores} if self.test else found
 
 
-def judge(head: Head, data: LearningSet, rank: Rank) -> Judged:
-    """Calibrates a head, chooses its thresholds and measures it.
+def judge(head: Head, data: LearningSet, settings: Settings) -> Judged:
+    """Calibrates a head, adds neighbours if they help, chooses thresholds and measures it all.
 
     Args:
         head: As it was trained.
-        data: Whose validation images choose and whose test images only judge.
-        rank: By what an image's tags are ordered.
+        data: Whose training images are the neighbours, whose validation images choose and whose
+            test images only judge.
+        settings: How many neighbours to remember at most, and by what tags are ranked.
     """
     labels, vectors = data.labels_of("validation"), data.vectors_of("validation")
+    logits = ScoreBlocks.of_logits(head, vectors)
     before = reliability(labels, ScoreBlocks.of_head(head, vectors))
-    calibration = fit_calibration(labels, [ScoreBlocks.of_logits(head, vectors)])
+    neighbours, calibration = None, fit_calibration(labels, [logits])
+    if settings.neighbours:
+        known = _remember(data, settings.neighbours)
+        near = near_logits(known, vectors)
+        blend = fit_calibration(labels, [logits, near])
+        alone = mean_average_precision(labels, logits)
+        if mean_average_precision(labels, blend.probabilities(logits, near)) > alone:
+            neighbours, calibration = replace(known, weight=blend.coefficients[1]), blend
     slope = np.float32(calibration.coefficients[0])
     # A linear head takes the calibration into its own weights.
     calibrated = Head(head.kernel * slope, head.bias * slope + np.float32(calibration.intercept))
-    scores = ScoreBlocks.of_head(calibrated, vectors)
+    scores = _probabilities(calibrated, neighbours, vectors)
     rankings = rank_tags(labels, scores)
     thresholds = choose_thresholds(labels, scores, rankings=rankings)
-    order = None if rank == "probability" else lambda p: margins(p, thresholds)
+    order = None if settings.rank == "probability" else lambda p: margins(p, thresholds)
     validation = evaluate(labels, scores, thresholds, order=order, rankings=rankings)
     test = None
     if len(data.parts["test"]):
-        held_out = ScoreBlocks.of_head(calibrated, data.vectors_of("test"))
+        held_out = _probabilities(calibrated, neighbours, data.vectors_of("test"))
         test = evaluate(data.labels_of("test"), held_out, thresholds, order=order)
-    return Judged(calibrated, thresholds, validation, test, calibration, before)
+    return Judged(calibrated, neighbours, thresholds, validation, test, calibration, before)
+
+
+def near_logits(neighbours: Neighbours, vectors: NDArray[Any]) -> ScoreBlocks:
+    """Returns what `Neighbours.logits` does, in blocks, with the nearest images looked up once."""
+    from scipy.sparse import csr_array
+
+    found = list(neighbours.nearest(vectors))
+    images, tags = len(vectors), neighbours.tags
+    known = len(neighbours.units)
+    places = np.concatenate([p for p, _ in found]) if found else np.empty((0, 1), np.intp)
+    weights = np.concatenate([w for _, w in found]) if found else np.empty((0, 1), np.float32)
+    ends = np.arange(images + 1) * places.shape[1]
+    nearest = csr_array((weights.ravel(), places.ravel(), ends), shape=(images, known))
+    ones = np.ones(len(neighbours.columns), np.float32)
+    labels = csr_array((ones, neighbours.columns, neighbours.row_ends), shape=(known, tags)).tocsc()
+    weight = np.float32(neighbours.weight)
+
+    def block(some: slice, of: slice) -> NDArray[np.float32]:
+        shares = (nearest[some] @ labels[:, of]).toarray()
+        logged: NDArray[np.float32] = weight * neighbours.log(shares, of)
+        return logged
+
+    return ScoreBlocks((images, tags), block)
+
+
+def _remember(data: LearningSet, most: int) -> Neighbours:
+    train: Split = "train"
+    # Ids are hashes and the images are in their order, so that the first are a random choice.
+    some = data.parts[train][:most]
+    return Neighbours.of(data.vectors[some], data.labels[some])
+
+
+def _probabilities(head: Head, neighbours: Neighbours | None, vectors: NDArray[Any]) -> ScoreBlocks:
+    if neighbours is None:
+        return ScoreBlocks.of_head(head, vectors)
+    logits, near = ScoreBlocks.of_logits(head, vectors), near_logits(neighbours, vectors)
+    return ScoreBlocks(
+        logits.shape, lambda some, of: sigmoid(logits.block(some, of) + near.block(some, of))
+    )

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tagkin.head import Head
+from tagkin.head import Head, sigmoid
 
 _BLOCK_VALUES = 2**24  # 64 MiB of float32
 _ROWS = 4096  # vectors at once in float32
@@ -105,15 +105,6 @@ class ScoreBlocks:
         step = max(1, self._block_values // max(1, across))
         for start in range(0, count, step):
             yield slice(start, min(start + step, count))
-
-
-def sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Returns probabilities of logits, float32 of the same shape."""
-    # exp of a large number would overflow; the sigmoid is 0 or 1 to the last bit long before.
-    exponential = np.exp(-np.clip(logits, -60, 60))
-    exponential += 1
-    probabilities: NDArray[np.float32] = np.reciprocal(exponential, dtype=np.float32)
-    return probabilities
 
 
 def presence(labels: Any) -> Any:

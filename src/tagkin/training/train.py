@@ -8,6 +8,7 @@ from typing import Any
 
 from tagkin.backbones import BackboneConfig, cached_graph
 from tagkin.embeddings import embed
+from tagkin.head import Head
 from tagkin.images import ImageLimits
 from tagkin.library import Library
 from tagkin.progress import Progress, silent
@@ -112,11 +113,12 @@ class TrainReport:
 
 @dataclass(frozen=True)
 class _Trained:
-    """A phase with the backbone and the data that it is about."""
+    """A phase with the backbone and the data that it is about; the head is as it was trained."""
 
     config: BackboneConfig
     graph: Path
     data: LearningSet
+    head: Head
     judged: Judged
     report: PhaseReport
 
@@ -169,6 +171,7 @@ def train(
         head=kept.judged.head,
         tags=data.vocabulary.tags,
         thresholds=kept.judged.thresholds,
+        neighbours=kept.judged.neighbours,
         scores={n: s.to_dict() for n, s in kept.report.scores.items() if s.images},
     )
     folder = tagger.save_in(library.taggers_path)
@@ -203,9 +206,9 @@ def _phase_1(
         epoch_done=EpochLog(settings.tensorboard, "phase-1"),
     )
     seconds = time.monotonic() - started
-    judged = judge(fit.head, data, settings.rank)
+    judged = judge(fit.head, data, settings)
     report = PhaseReport(1, judged.scores(), fit.best_epoch, fit.history, seconds)
-    return _Trained(config, graph, data, judged, report)
+    return _Trained(config, graph, data, fit.head, judged, report)
 
 
 def _phase_2(
@@ -216,7 +219,7 @@ def _phase_2(
         library,
         first.config,
         first.data,
-        first.judged.head,
+        first.head,
         settings,
         progress=progress,
         note=note,
@@ -230,9 +233,9 @@ def _phase_2(
     graph = cached_graph(config, settings.cache_dir)
     embed(library, config, settings, progress=progress)
     data = LearningSet.read(library, config.fingerprint, settings)
-    judged = judge(result.head, data, settings.rank)
+    judged = judge(result.head, data, settings)
     report = PhaseReport(2, judged.scores(), result.best_epoch, result.history, seconds)
-    return _Trained(config, graph, data, judged, report)
+    return _Trained(config, graph, data, result.head, judged, report)
 
 
 def _write_page(
@@ -263,6 +266,9 @@ def _write_page(
             "fingerprint": config.fingerprint,
             "images": ", ".join(f"{split} {count}" for split, count in report.images.items()),
             "loss": settings.loss,
+            "nearest images": "count beside the head"
+            if judged.neighbours is not None
+            else "not used, since they did not help",
             "tags ranked by": settings.rank,
         },
         history=history,
