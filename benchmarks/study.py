@@ -259,8 +259,13 @@ def study_fine_tuning(
     data: Collection, fold: Fold, table: Table, caches: list[Activations], rates: Any, work: Path
 ) -> None:
     config = replace(describe_backbone(data.settings), views=("squeeze",))
-    one = mean(data, SINGLE[:1])
-    head = phase1(data, fold, one)
+    one, plain = mean(data, SINGLE[:1]), mean(data, SINGLE)
+    head, head_of_four = phase1(data, fold, one), phase1(data, fold, plain)
+    frozen = head_logits(head_of_four, plain)
+    nearby = neighbours(plain, data.labels, fold.train)
+    table.add("phase 1, one view", data, fold, head_logits(head, one))
+    table.add("phase 1, four views", data, fold, frozen)
+    table.add("phase 1, and neighbours", data, fold, blended(data, fold, frozen, nearby))
     for name, rate, head_rate, epochs, batch in rates:
         cut = cut_backbone(config, data.settings.trainable_layers)
         settings = data.settings.model_copy(
@@ -303,8 +308,6 @@ def study_fine_tuning(
         table.add(f"{name}, and neighbours", data, fold, blended(data, fold, first, near))
         again = head_logits(phase1(data, fold, four), four)
         table.add(f"{name}, head trained anew", data, fold, again)
-        plain = mean(data, SINGLE)
-        frozen = head_logits(phase1(data, fold, plain), plain)
         both = blended(data, fold, blended(data, fold, first, frozen), near)
         table.add(f"{name}, with phase 1 and neighbours", data, fold, both)
 

@@ -62,6 +62,7 @@ def embed(
     settings: Settings,
     *,
     backbone: Embedder | None = None,
+    activate: bool = True,
     progress: Progress = silent,
 ) -> EmbedReport:
     """Makes the vectors that the library lacks for a backbone, which becomes the active one.
@@ -73,6 +74,7 @@ def embed(
         config: The backbone; its fingerprint names the vectors.
         settings: Limits of images, number of threads, cache folder.
         backbone: The loaded backbone; loaded from the cache folder if None and needed.
+        activate: Whether it becomes the active one.
         progress: Called after every image.
 
     Raises:
@@ -105,11 +107,13 @@ def embed(
         vectors = embed_views(embedder, pictures)
         for batch_ids, batch in _in_batches(vectors, len(missing), progress):
             library.add_vectors(config.fingerprint, batch_ids, batch)
-            library.update_state(active_backbone=config.to_dict())
+            if activate:
+                library.update_state(active_backbone=config.to_dict())
             added += len(batch_ids)
         if problems:
             library.add_problems(problems)
-    library.update_state(active_backbone=config.to_dict())
+    if activate:
+        library.update_state(active_backbone=config.to_dict())
     return EmbedReport(
         fingerprint=config.fingerprint,
         images=len(ids),

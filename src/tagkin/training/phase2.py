@@ -34,7 +34,12 @@ Note = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Phase2:
-    """A tuned backbone and the head that was trained with it."""
+    """A tuned backbone and the head that was trained with it.
+
+    Attributes:
+        config: The backbone; the one that was started from if no epoch was better.
+        result: Head, best epoch and history.
+    """
 
     config: BackboneConfig
     result: FineTuned
@@ -57,7 +62,8 @@ def run_phase2(
     in the library's folder ``fine-tuning`` until phase 2 is done. A killed run goes on from there.
 
     Args:
-        library: Where the images are; its folder ``backbones`` gets the weights.
+        library: Where the images are; its folder ``backbones`` gets the weights, if they are better
+            than those that were started from.
         config: The backbone as it is.
         data: Images, labels and splits.
         head: Of phase 1, to start from.
@@ -106,6 +112,8 @@ def run_phase2(
         progress=progress,
         epoch_done=epoch_done,
     )
+    if not tuned.best_epoch:
+        return Phase2(config, tuned)
     return Phase2(tuned_config(config, _save(library, config, cut)), tuned)
 
 

@@ -160,8 +160,6 @@ def train(
         phases.append(_phase_2(library, phases[0], settings, progress, note))
     kept = max(phases, key=lambda p: (p.report.scores["validation"].map, -p.report.phase))
     if fine_tune:
-        library.update_state(active_backbone=kept.config.to_dict())
-        clear_phase2(library)
         values = " -> ".join(f"{100 * p.report.scores['validation'].map:.1f}" for p in phases)
         better = "phase 2 is kept" if kept.report.phase == 2 else "not better: phase 1 is kept"
         note(f"validation mAP {values}; {better}")
@@ -189,6 +187,9 @@ def train(
         page=folder / REPORT_HTML,
     )
     _write_page(report, kept, phases, settings)
+    if fine_tune:
+        library.update_state(active_backbone=kept.config.to_dict())
+        clear_phase2(library)
     return report
 
 
@@ -231,7 +232,8 @@ def _phase_2(
         report = PhaseReport(2, first.report.scores, 0, result.history, seconds)
         return replace(first, report=report)
     graph = cached_graph(config, settings.cache_dir)
-    embed(library, config, settings, progress=progress)
+    # A run killed from here on starts again with the old backbone, and finds all that is stored.
+    embed(library, config, settings, activate=False, progress=progress)
     data = LearningSet.read(library, config.fingerprint, settings)
     judged = judge(result.head, data, settings)
     report = PhaseReport(2, judged.scores(), result.best_epoch, result.history, seconds)
