@@ -17,7 +17,6 @@ from tagkin.training.report.examples import Thumbnails, example_images
 from tagkin.training.tag_table import tag_groups, tag_table
 from tagkin.vocabulary import Vocabulary
 from tagkin.vocabulary_report import FEW_TRAINING_IMAGES
-from tagkin.vocabulary_report import FEW_TRAINING_IMAGES
 
 
 @dataclass(frozen=True)
