@@ -30,6 +30,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from pages import machine, show
 
 from tagkin import hardware
 from tagkin.backbones import (
@@ -96,27 +97,15 @@ def main() -> None:
         name, lines = "instruction-sets", _instruction_sets(arguments)
     else:
         lines = _backbones(arguments)
-    text = "\n".join(lines)
-    print("\n" + text)
-    if arguments.write:
-        start, end = f"<!-- {name}: start -->", f"<!-- {name}: end -->"
-        page = arguments.write.read_text("utf-8")
-        before, after = page.split(start)[0], page.split(end)[1]
-        arguments.write.write_text(f"{before}{start}\n{text}\n{end}{after}", "utf-8")
+    show(name, lines, arguments.write)
 
 
 def _heading(arguments: argparse.Namespace) -> str:
     source = arguments.source.parent if arguments.source.is_file() else arguments.source
-    flags = [flag for flag in ("avx512_vnni", "avx512_bf16", "amx_bf16") if _has(flag)]
     return (
-        f"{hardware.processor_name()} ({', '.join(flags) or 'no AVX-512'}), "
-        f"{hardware.usable_cores()} cores; `{source.name}`; median of {arguments.repeats} runs in "
+        f"{machine()}; `{source.name}`; median of {arguments.repeats} runs in "
         "turns; images per second."
     )
-
-
-def _has(flag: str) -> bool:
-    return flag in hardware.processor_flags()
 
 
 # One backbone beside its peers ----------------------------------------------------------------

@@ -20,6 +20,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from pages import show
+
 from tagkin import hardware
 from tagkin.backbones import OFFLINE_BACKBONE, resolve_backbone
 from tagkin.demo import demo_collection
@@ -29,8 +31,6 @@ from tagkin.library import Library
 from tagkin.preparing import prepare
 from tagkin.settings import load_settings
 from tagkin.sources import open_source
-
-_START, _END = "<!-- limits: start -->", "<!-- limits: end -->"
 
 
 def main() -> None:
@@ -61,12 +61,7 @@ def main() -> None:
             lines.append(_start(model, arguments, Path(folder) / model))
             print(lines[-1], flush=True)
         lines.append(_memory(arguments, Path(folder)))
-    text = "\n".join(lines)
-    print(text)
-    if arguments.write:
-        page = arguments.write.read_text("utf-8")
-        before, after = page.split(_START)[0], page.split(_END)[1]
-        arguments.write.write_text(f"{before}{_START}\n{text}\n{_END}{after}", "utf-8")
+    show("limits", lines, arguments.write)
 
 
 def _memory(arguments: argparse.Namespace, folder: Path) -> str:

@@ -25,6 +25,7 @@ from tagkin.embeddings import embed, read_images
 from tagkin.head import Head
 from tagkin.images import ImageLimits
 from tagkin.library import Library
+from tagkin.neighbours import Neighbours
 from tagkin.preparing import prepare
 from tagkin.settings import Settings
 from tagkin.sources import open_source
@@ -150,22 +151,9 @@ def mean(data: Collection, views: Sequence[str]) -> Array:
 
 
 def neighbours(vectors: Array, labels: Any, train: Array) -> Callable[[Array], Array]:
-    """Returns log shares of each tag among the 100 nearest training images, near ones more."""
-    centre = vectors[train].mean(axis=0)
-    unit = vectors - centre
-    unit /= np.linalg.norm(unit, axis=1, keepdims=True)
-    known = labels[train]
-    base = np.bincount(known.indices, minlength=known.shape[1]) / len(train)
-
-    def logits(images: Array) -> Array:
-        cosines = unit[images] @ unit[train].T
-        nearest = np.argpartition(-cosines, 100, axis=1)[:, :100]
-        weights = np.exp((np.take_along_axis(cosines, nearest, 1) - 1) / 0.05)
-        weights /= weights.sum(axis=1, keepdims=True)
-        shares = np.stack([w @ known[n].toarray() for w, n in zip(weights, nearest, strict=True)])
-        return np.log(shares + 0.1 * base + 1e-7).astype(np.float32)
-
-    return logits
+    """Returns what the nearest training images say about images."""
+    known = Neighbours.of(vectors[train], labels[train])
+    return lambda images: known.logits(vectors[images])
 
 
 def blended(data: Collection, fold: Fold, first: Callable[[Array], Array], second: Any) -> Any:
@@ -177,7 +165,7 @@ def blended(data: Collection, fold: Fold, first: Callable[[Array], Array], secon
 
 
 def head_logits(head: Head, vectors: Array) -> Callable[[Array], Array]:
-    return lambda images: vectors[images].astype(np.float32) @ head.kernel + head.bias
+    return lambda images: head.logits(vectors[images])
 
 
 def phase1(data: Collection, fold: Fold, vectors: Array, **settings: Any) -> Head:

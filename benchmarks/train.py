@@ -30,9 +30,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pages import machine, show
 from scipy.sparse import random_array
 
-from tagkin import hardware
 from tagkin.backbones import (
     BACKBONES,
     OFFLINE_BACKBONE,
@@ -84,27 +84,12 @@ def main() -> None:
         return
     for phase, table in ((1, _phase_1), (2, _phase_2)):
         if arguments.phase in (None, phase):
-            _show(f"train-phase-{phase}", table(arguments), arguments.write)
-
-
-def _show(name: str, lines: list[str], page: Path | None) -> None:
-    text = "\n".join(lines)
-    print("\n" + text + "\n", flush=True)
-    if page:
-        start, end = f"<!-- {name}: start -->", f"<!-- {name}: end -->"
-        before, _, rest = page.read_text("utf-8").partition(start)
-        page.write_text(f"{before}{start}\n{text}\n{end}{rest.partition(end)[2]}", "utf-8")
+            show(f"train-phase-{phase}", table(arguments), arguments.write)
 
 
 def _heading(arguments: argparse.Namespace) -> str:
-    flags = [
-        flag
-        for flag in ("avx512_vnni", "avx512_bf16", "amx_bf16")
-        if flag in hardware.processor_flags()
-    ]
     return (
-        f"{hardware.processor_name()} ({', '.join(flags) or 'no AVX-512'}), "
-        f"{hardware.usable_cores()} cores; batches of {arguments.batch_size}; medians of "
+        f"{machine()}; batches of {arguments.batch_size}; medians of "
         f"{arguments.steps} steps; images per second; totals are for {arguments.collection:,} "
         f"training images and {arguments.tags} tags."
     )

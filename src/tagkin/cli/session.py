@@ -1,7 +1,6 @@
 """What each command needs: the settings, the library, the backbone, and where to write."""
 
 import json
-import math
 import os
 import sys
 from collections.abc import Iterable, Mapping
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
+from tagkin.json_types import to_json_types
 from tagkin.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Output:
 
     def json(self, value: Any) -> None:
         """Prints one JSON document on one line; what is not a number becomes null."""
-        value = _without_nan(value)
+        value = to_json_types(value)
         text = json.dumps(value, ensure_ascii=False)
         try:
             text.encode(sys.stdout.encoding or "ascii")
@@ -65,15 +65,6 @@ class Output:
             self.note(f"  {printable(problem.path)}: {problem.reason}")
         if len(listed) > most:
             self.note(f"  ... and {len(listed) - most} more, all of them with --json")
-
-
-def _without_nan(value: Any) -> Any:
-    """Returns a value of JSON types with None for NaN and infinity, which JSON doesn't have."""
-    if isinstance(value, dict):
-        return {key: _without_nan(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_nan(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def printable(path: Path | str) -> str:

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from tagkin.head import Head, margins, sigmoid
 from tagkin.neighbours import Neighbours
 from tagkin.settings import Settings
-from tagkin.splits import Split
 from tagkin.training.calibration import Calibration, fit_calibration
 from tagkin.training.learning_set import LearningSet
 from tagkin.training.metrics import Evaluation, Scores, evaluate, mean_average_precision
@@ -59,25 +58,31 @@ def judge(head: Head, data: LearningSet, settings: Settings) -> Judged:
     labels, vectors = data.labels_of("validation"), data.vectors_of("validation")
     logits = ScoreBlocks.of_logits(head, vectors)
     before = reliability(labels, ScoreBlocks.of_head(head, vectors))
-    neighbours, calibration = None, fit_calibration(labels, [logits])
+    neighbours = near = calibration = None
     if settings.neighbours:
         known = _remember(data, settings.neighbours)
-        near = near_logits(known, vectors)
-        blend = fit_calibration(labels, [logits, near])
+        unweighted = near_logits(known, vectors)
+        blend = fit_calibration(labels, [logits, unweighted])
         alone = mean_average_precision(labels, logits)
-        if mean_average_precision(labels, blend.probabilities(logits, near)) > alone:
-            neighbours, calibration = replace(known, weight=blend.coefficients[1]), blend
+        if mean_average_precision(labels, blend.probabilities(logits, unweighted)) > alone:
+            calibration = blend
+            neighbours = replace(known, weight=blend.coefficients[1])
+            weight = np.float32(neighbours.weight)
+            near = unweighted.map(lambda log_shares: weight * log_shares)
+    calibration = calibration or fit_calibration(labels, [logits])
     slope = np.float32(calibration.coefficients[0])
     # A linear head takes the calibration into its own weights.
     calibrated = Head(head.kernel * slope, head.bias * slope + np.float32(calibration.intercept))
-    scores = _probabilities(calibrated, neighbours, vectors)
+    scores = _probabilities(calibrated, near, vectors)
     rankings = rank_tags(labels, scores)
     thresholds = choose_thresholds(labels, scores, rankings=rankings)
     order = None if settings.rank == "probability" else lambda p: margins(p, thresholds)
     validation = evaluate(labels, scores, thresholds, order=order, rankings=rankings)
     test = None
     if len(data.parts["test"]):
-        held_out = _probabilities(calibrated, neighbours, data.vectors_of("test"))
+        others = data.vectors_of("test")
+        near = near_logits(neighbours, others) if neighbours else None
+        held_out = _probabilities(calibrated, near, others)
         test = evaluate(data.labels_of("test"), held_out, thresholds, order=order)
     return Judged(calibrated, neighbours, thresholds, validation, test, calibration, before)
 
@@ -106,16 +111,15 @@ def near_logits(neighbours: Neighbours, vectors: NDArray[Any]) -> ScoreBlocks:
 
 
 def _remember(data: LearningSet, most: int) -> Neighbours:
-    train: Split = "train"
     # Ids are hashes and the images are in their order, so that the first are a random choice.
-    some = data.parts[train][:most]
+    some = data.parts["train"][:most]
     return Neighbours.of(data.vectors[some], data.labels[some])
 
 
-def _probabilities(head: Head, neighbours: Neighbours | None, vectors: NDArray[Any]) -> ScoreBlocks:
-    if neighbours is None:
+def _probabilities(head: Head, near: ScoreBlocks | None, vectors: NDArray[Any]) -> ScoreBlocks:
+    if near is None:
         return ScoreBlocks.of_head(head, vectors)
-    logits, near = ScoreBlocks.of_logits(head, vectors), near_logits(neighbours, vectors)
+    logits = ScoreBlocks.of_logits(head, vectors)
     return ScoreBlocks(
         logits.shape, lambda some, of: sigmoid(logits.block(some, of) + near.block(some, of))
     )

@@ -1,7 +1,6 @@
 """Phase 2 on a library: the last layers of its backbone learn, from files to a new backbone."""
 
 import hashlib
-import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -12,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagkin.backbones import BackboneConfig
+from tagkin.backbones.sample import Note
+from tagkin.backbones.sample import silent as tell_nobody
 from tagkin.embeddings import read_images
 from tagkin.errors import TaggerError
 from tagkin.head import Head
@@ -28,8 +29,6 @@ from tagkin.training.cut import Cut, cut_backbone, save_weights, tuned_config
 from tagkin.training.fine_tune import FineTuned, fine_tune
 from tagkin.training.learning_set import LearningSet
 from tagkin.training.trunk import Trunk, open_trunk
-
-Note = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ def run_phase2(
     settings: Settings,
     *,
     progress: Progress = silent,
-    note: Note = lambda _: None,
+    note: Note = tell_nobody,
     epoch_done: Callable[[EpochMetrics], None] | None = None,
 ) -> Phase2:
     """Fine-tunes the backbone of a library on its images.
@@ -77,8 +76,8 @@ def run_phase2(
         TaggerError: The disk has too little room, or training diverged.
     """
     cut = cut_backbone(config, settings.trainable_layers)
-    wanted = {"train": settings.fine_tune_views, "validation": 1}
-    images = sum(len(data.parts[split]) * views for split, views in _typed(wanted))
+    wanted: dict[Split, int] = {"train": settings.fine_tune_views, "validation": 1}
+    images = sum(len(data.parts[split]) * views for split, views in wanted.items())
     trunk = open_trunk(
         cut,
         config,
@@ -89,7 +88,7 @@ def run_phase2(
     )
     size = sum(
         activation_bytes(cut.boundary_shape, len(data.parts[split]), views)
-        for split, views in _typed(wanted)
+        for split, views in wanted.items()
     )
     note(
         f"fine-tuning {config.architecture} from its layer {cut.trainable_layers[0]} on: those "
@@ -98,7 +97,7 @@ def run_phase2(
     )
     stored = {
         split: _activations(library, config, data, settings, trunk, split, views, progress, note)
-        for split, views in _typed(wanted)
+        for split, views in wanted.items()
     }
     tuned = fine_tune(
         cut,
@@ -120,10 +119,6 @@ def run_phase2(
 def clear_phase2(library: Library) -> None:
     """Deletes what a finished fine-tuning has left in the library's folder."""
     shutil.rmtree(library.fine_tuning_path, ignore_errors=True)
-
-
-def _typed(wanted: Any) -> Iterator[tuple[Split, int]]:
-    yield from wanted.items()
 
 
 def _activations(
@@ -179,20 +174,17 @@ def _labels(data: LearningSet, stored: Activations) -> Any:
 def _save(library: Library, config: BackboneConfig, cut: Cut) -> Path:
     """Writes the weights under a name of their own content, whole or not at all."""
     folder = library.backbones_path
-    working = folder / f".{os.getpid()}.weights.h5"
+    digest = hashlib.blake2b(digest_size=6)
+    for weight in cut.full.weights:
+        digest.update(np.ascontiguousarray(weight.numpy()).tobytes())
+    target = folder / f"{config.architecture}-tuned-{digest.hexdigest()}.weights.h5"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        save_weights(cut, working)
-        digest = hashlib.blake2b(digest_size=6)
-        for weight in cut.full.weights:
-            digest.update(np.ascontiguousarray(weight.numpy()).tobytes())
-        target = folder / f"{config.architecture}-tuned-{digest.hexdigest()}.weights.h5"
-        # The same weights twice keep their first file, whose digest names vectors.
-        return target if target.is_file() else working.replace(target)
+        if not target.is_file():  # the same weights keep their first file, whose digest counts
+            save_weights(cut, target)
+        return target
     except OSError as error:
         raise TaggerError(
             f"can't store the fine-tuned weights in {folder}: {error}. Free some space and run "
             "'tagkin train --fine-tune' again: it goes on from the last epoch"
         ) from error
-    finally:
-        working.unlink(missing_ok=True)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tagkin.json_types import to_json_types
 from tagkin.splits import Split
 from tagkin.training.chance import chance_bounds
 from tagkin.training.metrics import Evaluation, tag_f1
@@ -64,8 +65,9 @@ class TagRow:
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the row as JSON types; None for what is unknown."""
-        content = {key: _json(value) for key, value in self.__dict__.items() if key != "curve"}
-        return {**content, "within_chance": self.within_chance}
+        content = {key: value for key, value in self.__dict__.items() if key != "curve"}
+        cleaned: dict[str, Any] = to_json_types({**content, "within_chance": self.within_chance})
+        return cleaned
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,8 @@ class TagGroup:
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the group as JSON types; None for what is unknown."""
-        return {key: _json(value) for key, value in self.__dict__.items()}
+        cleaned: dict[str, Any] = to_json_types(self.__dict__)
+        return cleaned
 
 
 def tag_table(
@@ -167,7 +170,3 @@ def tag_groups(rows: Sequence[TagRow]) -> list[TagGroup]:
 def _mean(values: Any) -> float:
     known = [value for value in values if not np.isnan(value)]
     return float(np.mean(known)) if known else float("nan")
-
-
-def _json(value: Any) -> Any:
-    return None if isinstance(value, float) and np.isnan(value) else value

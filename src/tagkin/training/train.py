@@ -1,12 +1,13 @@
 """``train``: vectors and tags of a library into a saved tagger, with or without phase 2."""
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from tagkin.backbones import BackboneConfig, cached_graph
+from tagkin.backbones.sample import Note
+from tagkin.backbones.sample import silent as tell_nobody
 from tagkin.embeddings import embed
 from tagkin.head import Head
 from tagkin.images import ImageLimits
@@ -24,8 +25,6 @@ from tagkin.training.phase2 import clear_phase2, run_phase2
 from tagkin.training.report import REPORT_HTML, Splits, build_report, thumbnail, write_report
 from tagkin.training.tensorboard import EpochLog
 from tagkin.vocabulary_report import FEW_TRAINING_IMAGES
-
-Note = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -131,7 +130,7 @@ def train(
     *,
     fine_tune: bool = False,
     progress: Progress = silent,
-    note: Note = lambda _: None,
+    note: Note = tell_nobody,
 ) -> TrainReport:
     """Trains a tagger on the vectors that the library has of a backbone, and saves it.
 

@@ -1,10 +1,10 @@
 """What a report holds, and its form as JSON."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from tagkin.json_types import to_json_types
 from tagkin.training.reliability import Reliability
 from tagkin.training.tag_table import TagGroup, TagRow
 
@@ -170,20 +170,5 @@ class TaggerReport:
             "best_images": [image.to_dict() for image in self.best],
             "worst_images": [image.to_dict() for image in self.worst],
         }
-        cleaned: dict[str, Any] = _json(content)
+        cleaned: dict[str, Any] = to_json_types(content)
         return cleaned
-
-
-def _json(value: Any) -> Any:
-    """Returns JSON types only: no NaN, no infinity, no NumPy, no tuple, no path."""
-    if isinstance(value, Mapping):
-        return {str(key): _json(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_json(item) for item in value]
-    if hasattr(value, "item") and not isinstance(value, str):  # a scalar of NumPy
-        value = value.item()
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if value is None or isinstance(value, str | int):
-        return value
-    return str(value)
