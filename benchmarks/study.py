@@ -35,6 +35,7 @@ from tagkin.training.cut import cut_backbone
 from tagkin.training.fine_tune import fine_tune
 from tagkin.training.fit import fit_head
 from tagkin.training.metrics import mean_average_precision, score_split
+from tagkin.training.recipe import Recipe
 from tagkin.training.trunk import open_trunk
 from tagkin.vocabulary import TagRules, Vocabulary
 
@@ -244,7 +245,7 @@ def cache(data: Collection, config: BackboneConfig, views: int, work: Path) -> l
 
 
 def study_fine_tuning(
-    data: Collection, fold: Fold, table: Table, caches: list[Activations], rates: Any, work: Path
+    data: Collection, fold: Fold, table: Table, caches: list[Activations], recipes: Any, work: Path
 ) -> None:
     config = replace(describe_backbone(data.settings), views=("squeeze",))
     one, plain = mean(data, SINGLE[:1]), mean(data, SINGLE)
@@ -254,13 +255,11 @@ def study_fine_tuning(
     table.add("phase 1, one view", data, fold, head_logits(head, one))
     table.add("phase 1, four views", data, fold, frozen)
     table.add("phase 1, and neighbours", data, fold, blended(data, fold, frozen, nearby))
-    for name, rate, head_rate, epochs, batch in rates:
+    for name, recipe, batch in recipes:
         cut = cut_backbone(config, data.settings.trainable_layers)
         settings = data.settings.model_copy(
             update={
                 "seed": fold.seed,
-                "fine_tune_learning_rate": rate,
-                "fine_tune_epochs": epochs,
                 "fine_tune_batch_size": batch,
             }
         )
@@ -274,7 +273,7 @@ def study_fine_tuning(
             data.labels[fold.validation],
             settings,
             folder=work / "checkpoints" / f"{name}-{fold.seed}",
-            head_learning_rate=head_rate,
+            recipe=recipe,
             epoch_done=lambda e: print(f"  {e}", flush=True),
         )
         print(f"{name}: epoch {tuned.best_epoch}, {time.monotonic() - started:.0f} s", flush=True)
@@ -307,10 +306,10 @@ def main() -> None:
     parser.add_argument("--fine-tune", action="store_true")
     parser.add_argument("--grouped", action="store_true", help="keep near-duplicates together")
     parser.add_argument("--min-images", type=int, default=1, help="of a tag")
-    parser.add_argument("--views", type=int, default=5, help="cached views of a training image")
-    parser.add_argument("--epochs", type=int, default=8)
-    parser.add_argument("--rates", default="1e-5,1e-4", help="learning rates of phase 2")
-    parser.add_argument("--head-rate", type=float, help="of the head, where it is another")
+    parser.add_argument("--recipe", default="one-cycle", help="of phase 2, as in the settings")
+    parser.add_argument("--views", type=int, default=8, help="cached views of a training image")
+    parser.add_argument("--epochs", type=int, help="of phase 2; those of the recipe if not given")
+    parser.add_argument("--rates", help="learning rates of phase 2; the recipe's if not given")
     parser.add_argument("--work", type=Path, required=True, help="folder for library and caches")
     arguments = parser.parse_args()
     data = load(arguments.collection, arguments.work, arguments.min_images)
@@ -319,13 +318,19 @@ def main() -> None:
     if arguments.fine_tune:
         config = replace(describe_backbone(data.settings), views=("squeeze",))
         caches = cache(data, config, arguments.views, arguments.work)
-    rates = [
-        (f"phase 2 at {rate}", float(rate), arguments.head_rate, arguments.epochs, 32)
-        for rate in arguments.rates.split(",")
-    ]
+    recipes = []
+    for rate in arguments.rates.split(",") if arguments.rates else [None]:
+        settings = Settings(
+            fine_tune_recipe=arguments.recipe,
+            fine_tune_learning_rate=rate,
+            fine_tune_epochs=arguments.epochs,
+            fine_tune_views=arguments.views,
+        )
+        name = f"phase 2, {arguments.recipe}" + (f" at {rate}" if rate else "")
+        recipes.append((name, Recipe.from_settings(settings), 32))
     for fold in folds(data, arguments.seeds, arguments.grouped):
         if arguments.fine_tune:
-            study_fine_tuning(data, fold, table, caches, rates, arguments.work)
+            study_fine_tuning(data, fold, table, caches, recipes, arguments.work)
         else:
             study_heads(data, fold, table)
         print(table.markdown(), flush=True)

@@ -51,6 +51,7 @@ from tagkin.training.augment import TrainingViews
 from tagkin.training.cut import cut_backbone, cut_model
 from tagkin.training.fit import fit_head
 from tagkin.training.learner import Learner, Vectors, moments_of
+from tagkin.training.recipe import Recipe
 from tagkin.training.trunk import open_trunk
 
 EPOCHS_1, EPOCHS_2 = 30, 5
@@ -310,7 +311,7 @@ def _tail(arguments: argparse.Namespace) -> dict[str, Any]:
     kernel = rng.normal(0, 0.01, (config.dimension, arguments.tags)).astype(np.float32)
     head = Head(kernel, np.zeros(arguments.tags, np.float32))
     moments = moments_of(vectors(activations.read(np.arange(size))))
-    learner = Learner(vectors, head, moments, settings)
+    learner = Learner(vectors, head, moments, settings, Recipe.from_settings(settings))
     labels = _labels(len(activations), arguments)
 
     def step() -> None:
@@ -340,7 +341,7 @@ def _time_plain(base: Any, config: BackboneConfig, arguments: argparse.Namespace
     x = keras.layers.Dropout(settings.dropout)(base(inputs))
     scores = keras.layers.Dense(arguments.tags, activation="sigmoid", dtype="float32")(x)
     model = keras.Model(inputs, scores)
-    adam = keras.optimizers.Adam(settings.fine_tune_learning_rate)
+    adam = keras.optimizers.Adam(Recipe.from_settings(settings).learning_rate)
     model.compile(adam, "binary_crossentropy", metrics=["binary_accuracy"], jit_compile=False)
     pixels = _pixels(config, arguments)
     labels = _labels(len(pixels), arguments)

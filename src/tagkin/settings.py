@@ -148,17 +148,28 @@ class Settings(BaseSettings):
         description="last layers of the backbone that phase 2 trains: 50 if not set, of vit-large "
         "those of the last 4 encoder blocks",
     )
-    fine_tune_epochs: int = Field(5, ge=1, description="epochs of phase 2")
-    fine_tune_learning_rate: float = Field(
-        1e-5, gt=0, allow_inf_nan=False, description="learning rate of phase 2 (Adam)"
+    fine_tune_recipe: Literal["published", "one-cycle"] = Field(
+        "published",
+        description="published (5 epochs, 1 view, learning rate 1e-5) or one-cycle (8 epochs, 8 "
+        "views, a new head, rates that rise to 3e-4 and fall again), which gains more and takes "
+        "longer",
+    )
+    fine_tune_epochs: int | None = Field(
+        None, ge=1, description="epochs of phase 2; those of the recipe if not set"
+    )
+    fine_tune_learning_rate: float | None = Field(
+        None,
+        gt=0,
+        allow_inf_nan=False,
+        description="learning rate of phase 2 (Adam); that of the recipe if not set",
     )
     fine_tune_batch_size: int = Field(16, ge=1, le=4096, description="images in a step of phase 2")
-    fine_tune_views: int = Field(
-        1,
+    fine_tune_views: int | None = Field(
+        None,
         ge=1,
         le=64,
         description="views of each training image that phase 2 caches and learns from: the plain "
-        "one, then random crops and flips",
+        "one, then random crops and flips; those of the recipe if not set",
     )
     tensorboard: Path | None = Field(
         None, description="folder for TensorBoard logs of training; none are written if not set"

@@ -4,7 +4,7 @@ import json
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from tagkin.training.cut import Cut
 from tagkin.training.fine_tune import FineTuned, fine_tune, remove_checkpoints
 from tagkin.training.learner import Learner, Vectors, fill_up, moments_of
 from tagkin.training.metrics import average_precision
+from tagkin.training.recipe import Recipe
 
 TRAIN, VALIDATION = 41, 21
 
@@ -147,7 +148,8 @@ def test_without_a_better_epoch_the_start_is_kept(tmp_path: Path) -> None:
 def test_the_head_may_have_a_rate_of_its_own(tmp_path: Path) -> None:
     slow = tuning_settings(fine_tune_learning_rate=1e-9, fine_tune_epochs=1)
     still = tune(tmp_path / "still", slow)
-    moved = tune(tmp_path / "moved", slow, head_learning_rate=1e-2)
+    other = replace(Recipe.from_settings(slow), head_learning_rate=1e-2)
+    moved = tune(tmp_path / "moved", slow, recipe=other)
     learner = weights(moved.cut)
     for name, values in moved.before.items():
         for one, other in zip(values, learner[name], strict=True):
@@ -158,6 +160,27 @@ def test_the_head_may_have_a_rate_of_its_own(tmp_path: Path) -> None:
     assert moved.result.history[1].loss != still.result.history[1].loss
 
 
+def test_a_new_head_learns_from_nothing_and_is_measured_against_the_given_one(
+    tmp_path: Path,
+) -> None:
+    settings = tuning_settings(fine_tune_recipe="one-cycle", fine_tune_learning_rate=3e-3)
+    done = tune(tmp_path / "new", settings)
+    kept = tune(tmp_path / "kept", tuning_settings(fine_tune_epochs=1))
+    assert done.result.history[0].validation_map == kept.result.history[0].validation_map
+    assert done.result.best_epoch > 0
+    # The given head's noise is gone from the one that was learned.
+    given = small_head().kernel.ravel()
+    assert abs(np.corrcoef(done.result.head.kernel.ravel(), given)[0, 1]) < 0.5
+    nothing = tune(
+        tmp_path / "nothing",
+        tuning_settings(
+            fine_tune_recipe="one-cycle", fine_tune_epochs=1, fine_tune_learning_rate=1e-9
+        ),
+    )
+    if nothing.result.best_epoch == 0:
+        np.testing.assert_array_equal(nothing.result.head.kernel, small_head().kernel)
+
+
 def test_dropout_before_the_head_fires_while_that_in_the_tail_does_not(tmp_path: Path) -> None:
     cut = tiny_cut()
     rows = cached(cut, tmp_path, 16).read(np.arange(16))
@@ -166,7 +189,7 @@ def test_dropout_before_the_head_fires_while_that_in_the_tail_does_not(tmp_path:
 
     def losses(dropout: float) -> list[float]:
         settings = tuning_settings(dropout=dropout, fine_tune_learning_rate=1e-12)
-        learner = Learner(vectors, small_head(), moments, settings)
+        learner = Learner(vectors, small_head(), moments, settings, Recipe.from_settings(settings))
         found = []
         for epoch in (1, 1, 2):
             learner.start_epoch(0, epoch)
@@ -187,7 +210,8 @@ def test_nothing_is_learned_from_padding(tmp_path: Path) -> None:
     settings = tuning_settings(dropout=0.0, fine_tune_learning_rate=1e-12)
     sums = []
     for size in (5, 16):
-        learner = Learner(Vectors(cut, size), small_head(), moments, settings)
+        recipe = Recipe.from_settings(settings)
+        learner = Learner(Vectors(cut, size), small_head(), moments, settings, recipe)
         sums.append(learner.step(rows[:5], labels[:5]))
     np.testing.assert_allclose(sums[0], sums[1], rtol=1e-4)
     assert 0 <= sums[0][1] <= 5
@@ -198,7 +222,9 @@ def test_training_starts_from_the_head(tmp_path: Path) -> None:
     rows = cached(cut, tmp_path, 8).read(np.arange(8))
     vectors = Vectors(cut, 8)
     found = vectors(rows)
-    learner = Learner(vectors, small_head(), moments_of(found), tuning_settings())
+    settings = tuning_settings()
+    recipe = Recipe.from_settings(settings)
+    learner = Learner(vectors, small_head(), moments_of(found), settings, recipe)
     scores = learner.model.predict_on_batch(rows)
     np.testing.assert_allclose(scores, small_head().scores(found), atol=1e-5)
     np.testing.assert_allclose(learner.head().kernel, small_head().kernel, atol=1e-6)

@@ -48,15 +48,28 @@ def command(
             show_default=False,
         ),
     ] = None,
+    fine_tune_recipe: Annotated[
+        str | None,
+        typer.Option(
+            metavar="published|one-cycle",
+            help="How phase 2 goes about it; one-cycle gains more and takes longer. "
+            "(default: published)",
+            show_default=False,
+        ),
+    ] = None,
     fine_tune_epochs: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Epochs of phase 2. (default: 5)", show_default=False),
+        typer.Option(
+            metavar="N",
+            help="Epochs of phase 2. (default: 5; 8 with one-cycle)",
+            show_default=False,
+        ),
     ] = None,
     fine_tune_learning_rate: Annotated[
         float | None,
         typer.Option(
             metavar="RATE",
-            help="Learning rate of phase 2 (Adam). (default: 1e-5)",
+            help="Learning rate of phase 2 (Adam). (default: 1e-5; 3e-4 with one-cycle)",
             show_default=False,
         ),
     ] = None,
@@ -65,7 +78,7 @@ def command(
         typer.Option(
             metavar="N",
             help="Views of each training image for phase 2, all but one random crops and flips; "
-            "each takes room on disk. (default: 1)",
+            "each takes room on disk. (default: 1; 8 with one-cycle)",
             show_default=False,
         ),
     ] = None,
@@ -94,6 +107,7 @@ def command(
         "min_tag_occurrences": min_tag_occurrences,
         "loss": loss,
         "trainable_layers": trainable_layers,
+        "fine_tune_recipe": fine_tune_recipe,
         "fine_tune_epochs": fine_tune_epochs,
         "fine_tune_learning_rate": fine_tune_learning_rate,
         "fine_tune_views": fine_tune_views,

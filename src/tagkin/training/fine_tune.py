@@ -19,15 +19,17 @@ from tagkin.settings import Settings
 from tagkin.training.activations import Activations
 from tagkin.training.checkpoint import Checkpoints, EpochMetrics, State
 from tagkin.training.cut import Cut
+from tagkin.training.fit import prior_log_odds
 from tagkin.training.learner import Learner, Vectors, moments_of
 from tagkin.training.metrics import mean_average_precision
+from tagkin.training.recipe import Recipe
 from tagkin.training.score_blocks import ScoreBlocks
 
 _STAGE = "fine-tuning"
 _MOMENTS_OF = 256  # training images
 
 # Raised when a change makes older checkpoints unfit.
-_RECIPE = 1
+_RECIPE = 2
 
 EpochDone = Callable[[EpochMetrics], None]
 
@@ -57,7 +59,7 @@ def fine_tune(
     settings: Settings,
     *,
     folder: Path,
-    head_learning_rate: float | None = None,
+    recipe: Recipe | None = None,
     progress: Progress = silent,
     epoch_done: EpochDone | None = None,
 ) -> FineTuned:
@@ -71,15 +73,16 @@ def fine_tune(
     Args:
         cut: The backbone with its original weights. Afterwards, its trained layers and its full
             model have those of the best epoch; see `save_weights`.
-        head: To start from, as phase 1 made it for the backbone's vectors.
+        head: Of phase 1 for the backbone's vectors: what epoch 0 is judged by, and what training
+            starts from unless the recipe has a new head.
         train: Activations of the training images.
         train_labels: Sparse of shape (images, tags), a row for each of ``train.ids``; 0 where a tag
             is absent, else the weight of that pair in the loss.
         validation: Activations of the images that choose the epoch; their first view counts.
         validation_labels: Sparse 0/1, as ``train_labels``.
-        settings: Epochs, learning rate and batch size of phase 2; dropout, loss, seed.
+        settings: Batch size of phase 2; dropout, loss, seed.
         folder: Where checkpoints are kept; `remove_checkpoints` deletes them.
-        head_learning_rate: Another one for the head; that of the settings if None.
+        recipe: Epochs, rates and start; those of the settings if None.
         progress: Called after every step.
         epoch_done: Called after every epoch of this run, epoch 0 included.
 
@@ -96,19 +99,20 @@ def fine_tune(
             raise TaggerError(f"there are no {name} images to fine-tune with")
         if len(images) != labels.shape[0]:
             raise ValueError(f"{labels.shape[0]} rows of labels for {len(images)} {name} images")
-    run = _Run(cut, head, train, train_labels.tocsr(), validation, validation_labels, settings)
+    how = recipe or Recipe.from_settings(settings)
+    run = _Run(cut, head, train, train_labels.tocsr(), validation, validation_labels, settings, how)
     # The key is taken before anything is trained: it has the weights that are started from.
-    checkpoints = Checkpoints(folder, run.key(head_learning_rate))
-    state = run.start(checkpoints.load(), head_learning_rate)
+    checkpoints = Checkpoints(folder, run.key())
+    state = run.start(checkpoints.load())
     if not state.history:
-        run.validate(state, time.monotonic(), (float("nan"), float("nan")))
+        run.validate(state, head, time.monotonic(), (float("nan"), float("nan")))
         checkpoints.save(state)
         if epoch_done:
             epoch_done(state.history[-1])
-    while state.epoch < settings.fine_tune_epochs:
+    while state.epoch < how.epochs:
         started = time.monotonic()
         means = run.train_epoch(state.epoch + 1, progress)
-        run.validate(state, started, means)
+        run.validate(state, run.learner.head(), started, means)
         checkpoints.save(state)
         if epoch_done:
             epoch_done(state.history[-1])
@@ -117,7 +121,8 @@ def fine_tune(
         raise TaggerError(f"the weights of the best epoch are gone from {folder}: run it again")
     run.learner.restore(best)
     cut.store()
-    return FineTuned(run.learner.head(), state.best_epoch, tuple(state.history))
+    best_head = run.learner.head() if state.best_epoch else head
+    return FineTuned(best_head, state.best_epoch, tuple(state.history))
 
 
 def remove_checkpoints(folder: Path) -> None:
@@ -139,24 +144,27 @@ class _Run:
         validation: Activations,
         validation_labels: Any,
         settings: Settings,
+        recipe: Recipe,
     ) -> None:
-        self._cut, self._head, self._settings = cut, head, settings
+        self._cut, self._settings, self._recipe = cut, settings, recipe
+        self._head = _new_head(head, labels) if recipe.new_head else head
         self._train, self._labels = train, labels
         self._validation, self._validation_labels = validation, validation_labels
         self._batch = min(settings.fine_tune_batch_size, len(train))
         self._tail = Vectors(cut, self._batch)
 
-    def key(self, head_learning_rate: float | None) -> str:
-        """Names all that the result depends on, but for the number of epochs."""
-        settings = self._settings
+    def key(self) -> str:
+        """Names all that the result depends on, but for the number of epochs where it can grow."""
+        settings, recipe = self._settings, self._recipe
+        epochs = recipe.epochs if recipe.one_cycle else None
         digest = hashlib.blake2b(digest_size=16)
         digest.update(
             json.dumps(
                 [
                     *(_RECIPE, self._train.key, self._validation.key, self._batch, settings.seed),
                     *(self._train.ids, self._validation.ids),
-                    *(settings.fine_tune_learning_rate, head_learning_rate, settings.dropout),
-                    *(settings.loss, self._cut.trainable_layers),
+                    *(recipe.learning_rate, recipe.head_learning_rate, recipe.one_cycle, epochs),
+                    *(settings.dropout, settings.loss, self._cut.trainable_layers),
                 ]
             ).encode()
         )
@@ -166,10 +174,10 @@ class _Run:
         digest.update(self._head.kernel.tobytes() + self._head.bias.tobytes())
         return digest.hexdigest()
 
-    def start(self, saved: State | None, head_learning_rate: float | None) -> State:
+    def start(self, saved: State | None) -> State:
         """Builds the models, in the state that was saved if there is one that fits."""
         moments = saved.moments if saved else self._moments()
-        self.learner = Learner(self._tail, self._head, moments, self._settings, head_learning_rate)
+        self.learner = Learner(self._tail, self._head, moments, self._settings, self._recipe)
         fresh = State(self.learner.weights(), self.learner.optimizer_state(), moments)
         if saved is None:
             return fresh
@@ -178,7 +186,7 @@ class _Run:
 
     def train_epoch(self, epoch: int, progress: Progress) -> tuple[float, float]:
         """Trains one epoch; returns the means of loss and accuracy."""
-        settings = self._settings
+        settings, epochs = self._settings, self._recipe.epochs
         rng = np.random.default_rng((settings.seed, epoch))
         order = rng.permutation(len(self._train))
         views = rng.integers(self._train.views, size=len(order))
@@ -192,10 +200,12 @@ class _Run:
 
         sums = np.zeros(2)
         steps = range(0, len(order), self._batch)
-        total = settings.fine_tune_epochs * len(order)
+        first, all_steps = (epoch - 1) * len(steps), epochs * len(steps)
         for start, (activations, labels) in map_ahead(load, steps, threads=1):
-            sums += self.learner.step(activations, labels)
-            progress(_STAGE, (epoch - 1) * len(order) + start + len(activations), total)
+            share = self._recipe.rate_share(first + start // self._batch, all_steps)
+            sums += self.learner.step(activations, labels, share)
+            seen = (epoch - 1) * len(order) + start + len(activations)
+            progress(_STAGE, seen, epochs * len(order))
         if not np.isfinite(sums).all():
             raise TaggerError(
                 "fine-tuning diverged, since its loss is no longer a number: set a smaller "
@@ -203,10 +213,12 @@ class _Run:
             )
         return float(sums[0] / len(order)), float(sums[1] / len(order))
 
-    def validate(self, state: State, started: float, means: tuple[float, float]) -> None:
-        """Brings the state up to date after an epoch."""
+    def validate(
+        self, state: State, head: Head, started: float, means: tuple[float, float]
+    ) -> None:
+        """Brings the state up to date after an epoch, which is judged by a head."""
         vectors = self._vectors(self._validation)
-        logits = ScoreBlocks.of_logits(self.learner.head(), vectors)
+        logits = ScoreBlocks.of_logits(head, vectors)
         value = mean_average_precision(self._validation_labels, logits)
         value = 0.0 if np.isnan(value) else value  # no tag is on a validation image
         state.weights, state.optimizer = self.learner.weights(), self.learner.optimizer_state()
@@ -232,3 +244,8 @@ class _Run:
             return activations.read(images[start : start + self._batch]).astype(np.float32)
 
         return np.concatenate([self._tail(rows) for _, rows in map_ahead(load, starts, threads=1)])
+
+
+def _new_head(head: Head, labels: Any) -> Head:
+    """Returns a head of the same shape that knows how frequent each tag is, and no more."""
+    return Head(np.zeros_like(head.kernel), prior_log_odds(labels))

@@ -62,14 +62,12 @@ def fit_head(
     mean, deviation = _moments(vectors)
     dead = deviation < 1e-6
     deviation[dead] = 1.0
-    frequency = (tag_counts(labels) / labels.shape[0]).clip(1e-5, 1 - 1e-5)
-    prior = np.log(frequency / (1 - frequency)).astype(np.float32)
 
     inputs = keras.Input((vectors.shape[1],))
     x = keras.layers.Dropout(settings.dropout)(inputs)
     dense = keras.layers.Dense(labels.shape[1], activation="sigmoid")
     model = keras.Model(inputs, dense(x))
-    dense.bias.assign(prior)
+    dense.bias.assign(prior_log_odds(labels))
     adam = keras.optimizers.AdamW(settings.learning_rate, settings.weight_decay)
     adam.exclude_from_weight_decay([dense.bias])  # it holds how frequent the tags are
     model.compile(adam, build_loss(keras, settings), metrics=[decision_accuracy])
@@ -117,6 +115,17 @@ def fit_head(
     progress("training the head", settings.max_epochs, settings.max_epochs)
     best = max(history, key=lambda epoch: epoch.validation_map)
     return Fit(current(), best.epoch, tuple(history))
+
+
+def prior_log_odds(labels: Any) -> NDArray[np.float32]:
+    """Returns float32 of shape (tags,): the log odds that an image has a tag, all else unknown.
+
+    Args:
+        labels: Sparse of shape (images, tags); what is not 0 is there.
+    """
+    frequency = (tag_counts(labels) / labels.shape[0]).clip(1e-5, 1 - 1e-5)
+    log_odds: NDArray[np.float32] = np.log(frequency / (1 - frequency)).astype(np.float32)
+    return log_odds
 
 
 def _moments(vectors: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -11,6 +11,7 @@ from tagkin.settings import Settings
 from tagkin.training.checkpoint import Arrays
 from tagkin.training.cut import Cut
 from tagkin.training.losses import build_loss, decision_accuracy
+from tagkin.training.recipe import Recipe
 
 # Of the median deviation. Less means a column that is hardly alive in the sample it is taken from.
 _LEAST_DEVIATION = 0.1
@@ -51,7 +52,7 @@ class Learner:
         head: Head,
         moments: Arrays,
         settings: Settings,
-        head_learning_rate: float | None = None,
+        recipe: Recipe,
     ) -> None:
         """Builds and compiles the model.
 
@@ -59,8 +60,8 @@ class Learner:
             vectors: The tail.
             head: To start from.
             moments: Mean and deviation of the vectors, float32 of shape (dimension,).
-            settings: Dropout, loss, learning rate, seed.
-            head_learning_rate: Another one for the head.
+            settings: Dropout, loss, seed.
+            recipe: Learning rates.
         """
         keras = import_keras()
         self._mean, self._deviation = (np.asarray(part, np.float32) for part in moments)
@@ -72,7 +73,8 @@ class Learner:
         self._dense.set_weights(
             [head.kernel * self._deviation[:, None], head.bias + self._mean @ head.kernel]
         )
-        self._optimizer = _make_adam(keras, settings, head_learning_rate)
+        self._rate = recipe.learning_rate
+        self._optimizer = _make_adam(keras, recipe)
         self._optimizer.build(self.model.trainable_variables)
         self.model.compile(
             self._optimizer,
@@ -93,18 +95,22 @@ class Learner:
             mixed = np.random.SeedSequence((seed, epoch)).generate_state(1, np.uint32)[0]
             self._dropout.seed_generator.state.assign(np.array([mixed, 0], np.uint32))
 
-    def step(self, activations: NDArray[Any], labels: NDArray[np.float32]) -> tuple[float, float]:
+    def step(
+        self, activations: NDArray[Any], labels: NDArray[np.float32], rate_share: float = 1.0
+    ) -> tuple[float, float]:
         """Takes a step of the optimizer.
 
         Args:
             activations: At most a batch of them.
             labels: float32 of shape (batch, tags); what is positive is present.
+            rate_share: What the learning rates are multiplied by.
 
         Returns:
             The sum over the images of the loss and of the accuracy.
         """
         size, count = self.model.input_shape[0], len(activations)
         weights = (np.arange(size) < count).astype(np.float32)  # nothing is learned from padding
+        self._optimizer.learning_rate = self._rate * rate_share
         metrics = self.model.train_on_batch(
             fill_up(activations, size), fill_up(labels, size), weights, return_dict=True
         )
@@ -166,9 +172,9 @@ def _in_inference(keras: Any, model: Any) -> Any:
     return InInference()
 
 
-def _make_adam(keras: Any, settings: Settings, head_learning_rate: float | None) -> Any:
-    rate = settings.fine_tune_learning_rate
-    factor = 1.0 if head_learning_rate is None else head_learning_rate / rate
+def _make_adam(keras: Any, recipe: Recipe) -> Any:
+    rate = recipe.learning_rate
+    factor = recipe.head_learning_rate / rate
 
     class Adam(keras.optimizers.Adam):  # type: ignore[misc]
         """With another rate for the last two variables, which are the head's."""
@@ -178,4 +184,4 @@ def _make_adam(keras: Any, settings: Settings, head_learning_rate: float | None)
             in_head = place >= len(self._trainable_variables) - 2
             super().update_step(gradient, variable, learning_rate * (factor if in_head else 1.0))
 
-    return keras.optimizers.Adam(rate) if head_learning_rate is None else Adam(rate)
+    return keras.optimizers.Adam(rate) if factor == 1.0 else Adam(rate)

@@ -28,6 +28,7 @@ from tagkin.training.checkpoint import EpochMetrics
 from tagkin.training.cut import Cut, cut_backbone, save_weights, tuned_config
 from tagkin.training.fine_tune import FineTuned, fine_tune
 from tagkin.training.learning_set import LearningSet
+from tagkin.training.recipe import Recipe
 from tagkin.training.trunk import Trunk, open_trunk
 
 
@@ -75,8 +76,9 @@ def run_phase2(
         BackboneError: The backbone can't be fine-tuned.
         TaggerError: The disk has too little room, or training diverged.
     """
+    recipe = Recipe.from_settings(settings)
     cut = cut_backbone(config, settings.trainable_layers)
-    wanted: dict[Split, int] = {"train": settings.fine_tune_views, "validation": 1}
+    wanted: dict[Split, int] = {"train": recipe.views, "validation": 1}
     images = sum(len(data.parts[split]) * views for split, views in wanted.items())
     trunk = open_trunk(
         cut,
@@ -107,6 +109,7 @@ def run_phase2(
         stored["validation"],
         _labels(data, stored["validation"]),
         settings,
+        recipe=recipe,
         folder=library.fine_tuning_path / "checkpoints",
         progress=progress,
         epoch_done=epoch_done,
