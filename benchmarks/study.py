@@ -295,6 +295,8 @@ def study_fine_tuning(
         table.add(f"{name}, and neighbours", data, fold, blended(data, fold, first, near))
         again = head_logits(phase1(data, fold, four), four)
         table.add(f"{name}, head trained anew", data, fold, again)
+        anew = blended(data, fold, again, near)
+        table.add(f"{name}, head trained anew and neighbours", data, fold, anew)
         both = blended(data, fold, blended(data, fold, first, frozen), near)
         table.add(f"{name}, with phase 1 and neighbours", data, fold, both)
 
@@ -303,6 +305,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("collection", type=Path)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first-seed", type=int, default=0, help="leave out those before")
     parser.add_argument("--fine-tune", action="store_true")
     parser.add_argument("--grouped", action="store_true", help="keep near-duplicates together")
     parser.add_argument("--min-images", type=int, default=1, help="of a tag")
@@ -328,7 +331,7 @@ def main() -> None:
         )
         name = f"phase 2, {arguments.recipe}" + (f" at {rate}" if rate else "")
         recipes.append((name, Recipe.from_settings(settings), 32))
-    for fold in folds(data, arguments.seeds, arguments.grouped):
+    for fold in folds(data, arguments.seeds, arguments.grouped)[arguments.first_seed :]:
         if arguments.fine_tune:
             study_fine_tuning(data, fold, table, caches, recipes, arguments.work)
         else:

@@ -24,16 +24,22 @@ def commands_page() -> str:
     group: Any = typer.main.get_command(app)
     parts = [f"# Commands\n\n{_NOTICE}"]
     for name, command in group.commands.items():
-        arguments = [p for p in command.params if p.param_type_name == "argument"]
-        options = [p for p in command.params if p.param_type_name == "option"]
-        usage = " ".join(["tagkin", name, "[OPTIONS]", *(_argument_name(p) for p in arguments)])
-        rows = [(f"`{_argument_name(p)}`", p.help or "") for p in arguments]
-        rows += [(f"`{_option_name(p)}`", _option_help(p)) for p in options]
-        table = "\n".join(f"| {left} | {right} |" for left, right in rows)
-        parts.append(
-            f"## {name}\n\n{command.help}\n\n```\n{usage}\n```\n\n| | |\n|---|---|\n{table}\n"
-        )
+        parts.append(_command_section(name, command))
+        parts += [
+            _command_section(f"{name} {sub}", subcommand, "###")
+            for sub, subcommand in getattr(command, "commands", {}).items()
+        ]
     return "\n".join(parts)
+
+
+def _command_section(name: str, command: Any, level: str = "##") -> str:
+    arguments = [p for p in command.params if p.param_type_name == "argument"]
+    options = [p for p in command.params if p.param_type_name == "option"]
+    usage = " ".join(["tagkin", name, "[OPTIONS]", *(_argument_name(p) for p in arguments)])
+    rows = [(f"`{_argument_name(p)}`".replace("|", "\\|"), p.help or "") for p in arguments]
+    rows += [(f"`{_option_name(p)}`", _option_help(p)) for p in options]
+    table = "\n".join(f"| {left} | {right} |" for left, right in rows)
+    return f"{level} {name}\n\n{command.help}\n\n```\n{usage}\n```\n\n| | |\n|---|---|\n{table}\n"
 
 
 def settings_page() -> str:

@@ -22,6 +22,7 @@ from tagkin.preparing import prepare
 from tagkin.settings import Settings, load_settings
 from tagkin.sources import open_source
 from tagkin.training.train import TrainReport, train
+from tagkin.variants import thesauri, word_lists
 
 RunTagkin = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -55,6 +56,11 @@ def clean_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
                 patch.delenv(name)
         patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
         patch.setenv("TAGKIN_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+        # Dictionaries that happen to be installed must not decide what a test sees.
+        nowhere = tmp_path_factory.mktemp("dictionaries")
+        for name in ("WORDNET", "MYTHES", "TRANSLATIONS"):
+            patch.setattr(thesauri, name, nowhere / "none")
+        patch.setattr(word_lists, "SYSTEM_DICT", nowhere)
         yield
 
 

@@ -15,9 +15,11 @@ ROOT = Path(tagkin.__file__).parent
 # are tools, which import none of these.
 STEPS = [
     {"sources", "library"},
-    {"preparing"},
+    {"source_changes"},
+    {"prepare_report", "preparing"},
     {"embeddings"},
     {"training", "tagger", "similarity", "variants"},
+    {"recommending"},
     {"cli"},
     {"__main__"},
 ]

@@ -3,7 +3,15 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tagkin.decisions import Decision, DecisionKind, accepted_merges
+from tagkin.decisions import (
+    Decision,
+    DecisionKind,
+    accepted_implications,
+    accepted_merges,
+    in_force,
+    links,
+    undone,
+)
 
 
 def replay(
@@ -25,6 +33,10 @@ def undo(number: int) -> tuple[DecisionKind, tuple[str, ...], str | None, int | 
 
 def reject(*tags: str) -> tuple[DecisionKind, tuple[str, ...], str | None, int | None]:
     return "reject", tags, None, None
+
+
+def imply(*tags: str) -> tuple[DecisionKind, tuple[str, ...], str | None, int | None]:
+    return "imply", tags, None, None
 
 
 def test_nothing_decided() -> None:
@@ -76,6 +88,34 @@ def test_replaying_changes_nothing_in_the_list() -> None:
     before = list(decisions)
     accepted_merges(decisions)
     assert decisions == before
+
+
+def test_what_is_in_force_and_what_was_undone() -> None:
+    decisions = replay(merge("a", "b"), reject("c", "d"), undo(1), undo(2), undo(3))
+    assert [one.number for one in in_force(decisions)] == [1]
+    assert undone(decisions) == {3: 5, 2: 4}
+
+
+def test_links_speak_of_tags_by_the_names_they_have_now() -> None:
+    decisions = replay(
+        imply("kittens", "cats"), reject("kittens", "dog"), merge("cats", "cat"),
+        merge("kittens", "kitten"), merge("cat", "feline"), reject("dog", "kitten"),
+    )  # fmt: skip
+    found = {(link.kind, link.tag, link.other): link.number for link in links(decisions)}
+    assert found == {
+        ("imply", "kitten", "feline"): 1,
+        ("reject", "dog", "kitten"): 6,
+        ("merge", "cats", "feline"): 3,
+        ("merge", "kittens", "kitten"): 4,
+        ("merge", "cat", "feline"): 5,
+    }
+    assert accepted_implications(decisions) == (("kitten", "feline"),)
+
+
+def test_what_has_become_one_tag_implies_and_rejects_nothing() -> None:
+    decisions = replay(imply("a", "b"), reject("a", "b"), merge("a", "b"))
+    assert [link.kind for link in links(decisions)] == ["merge"]
+    assert accepted_implications([*decisions, *replay(*[merge("x", "y")] * 3, undo(3))[3:]])
 
 
 TAG = st.sampled_from("abcde")

@@ -48,7 +48,11 @@ def test_every_command_line_in_the_docs_has_known_options(page: Path) -> None:
         if name not in commands:
             assert name.startswith("-"), f"unknown command in {page.name}: tagkin {name}"
             continue
-        known = {option for p in commands[name].params for option in p.opts}
+        command = commands[name]
+        words = rest.split()
+        if words and words[0] in getattr(command, "commands", {}):
+            command = command.commands[words[0]]
+        known = {option for p in command.params for option in p.opts}
         used = set(re.findall(r"(?<!\S)--[a-z-]+", rest))
         assert used <= known | {"--help"}, f"{page.name}: tagkin {name}{rest}"
 

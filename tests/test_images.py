@@ -267,7 +267,7 @@ def test_the_limit_can_be_above_pillows_own(
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "begins like PostScript"),
         (b"Not found\n", "begins like text"),
         (b"P", "begins like text"),
-        (b"\0\0\0\x18ftypheic\0\0\0\0", "HEIC image; convert it"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0", "HEIC image; convert it|damaged HEIF"),
         (b"\0" * 1000, "nothing but zero bytes"),
         (b"\x89PNG\r\n\x1a\n" + b"\0" * 50, "damaged PNG"),
         (b"\xff\xd8\xff", "damaged|truncated"),

@@ -21,7 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tagkin import lance_table
-from tagkin.decisions import accepted_merges
+from tagkin.decisions import NewDecision, accepted_merges
 from tagkin.errors import LibraryError
 from tagkin.files import atomic_file
 from tagkin.lance_table import LanceTable
@@ -94,10 +94,10 @@ def test_a_file_is_no_library(tmp_path: Path) -> None:
 
 
 def test_the_library_of_a_newer_tagkin_is_refused(library: Library) -> None:
-    newer = {"schema_version": 3, "something": "new"}
+    newer = {"schema_version": 5, "something": "new"}
     (library.path / "library.json").write_text(json.dumps(newer))
     for open_it in (Library.open, Library.create_or_open):
-        with pytest.raises(LibraryError, match=r"schema 3.*reads schema 2.*install the version"):
+        with pytest.raises(LibraryError, match=r"schema 5.*reads schema 4.*install the version"):
             open_it(library.path)
 
 
@@ -110,9 +110,9 @@ def test_the_library_of_a_newer_tagkin_is_refused(library: Library) -> None:
         b"3",
         b"\xff\xfe",
         b'{"prepared": true}',
-        b'{"schema_version": 2, "unheard_of": 1}',
-        b'{"schema_version": 2, "remembered": 5}',
-        b'{"schema_version": 2, "sample": 5}',
+        b'{"schema_version": 4, "unheard_of": 1}',
+        b'{"schema_version": 4, "remembered": 5}',
+        b'{"schema_version": 4, "sample": 5}',
         b'{"schema_version": 1, "sample": 5}',
     ],
 )
@@ -201,8 +201,10 @@ def library_of_schema_1(folder: Path, rows: list[ImageRow]) -> Path:
     for row in rows:
         files = [{**file.__dict__, "path": os.fsencode(file.path)} for file in row.files]
         for file in files:
-            del file["weights"]
-        stored.append({**row.__dict__, "files": files, "tags": row.tags})
+            for added in ("weights", "source", "missing"):
+                del file[added]
+        content = {name: value for name, value in row.__dict__.items() if name != "truncated"}
+        stored.append({**content, "files": files, "tags": row.tags})
     lance.write_dataset(pa.Table.from_pylist(stored, IMAGES_1), str(folder / "images.lance"))
     return folder
 
@@ -226,7 +228,7 @@ def test_a_library_of_schema_1_is_upgraded_where_it_is(tmp_path: Path) -> None:
     library = Library.open(folder)
     assert library.images() == ROWS_1
     assert library.state == LibraryState(remembered={"seed": 3}, prepared=True)
-    assert state_version(folder) == 2
+    assert state_version(folder) == 4
     weigh_first_image(Library.open(folder))
 
 
@@ -237,7 +239,7 @@ def test_an_empty_library_of_schema_1_is_upgraded(tmp_path: Path) -> None:
     (folder / "library.json").write_text('{"schema_version": 1}')
     library = Library.open(folder)
     library.upsert_images([image(1)])
-    assert (state_version(folder), len(library.images())) == (2, 1)
+    assert (state_version(folder), len(library.images())) == (4, 1)
 
 
 @pytest.mark.parametrize("before", ["replace", "_write_state"])
@@ -255,7 +257,7 @@ def test_an_upgrade_that_is_killed_is_finished_by_the_next_one(
             Library.open(folder)
     assert state_version(folder) == 1
     assert Library.open(folder).images() == ROWS_1
-    assert state_version(folder) == 2
+    assert state_version(folder) == 4
     weigh_first_image(Library.open(folder))
 
 
@@ -272,6 +274,71 @@ def test_many_images_are_upgraded(tmp_path: Path) -> None:
         image(n, *[Path(f"/p/{n} {c}") for c in range(n % 3)], tags=("x",)) for n in range(5000)
     ]
     assert Library.open(library_of_schema_1(tmp_path / "old", rows)).images() == rows
+
+
+DECISIONS_2 = pa.schema(
+    [
+        ("number", pa.int64()),
+        ("kind", pa.string()),
+        ("tags", pa.list_(pa.string())),
+        ("canonical", pa.string()),
+        ("undoes", pa.int64()),
+        ("when", pa.string()),
+        ("who", pa.string()),
+        ("evidence", pa.string()),
+    ]
+)
+
+
+def library_of_schema_2(folder: Path) -> Path:
+    Library.create_or_open(folder).upsert_images(ROWS_1)
+    state = json.loads((folder / "library.json").read_text()) | {"schema_version": 2}
+    (folder / "library.json").write_text(json.dumps(state))
+    when = "2024-05-06T07:08:09+00:00"
+    for row in [
+        (1, "merge", ["cats", "cat"], "cat", None, when, "owner", 'spelled alike, "🐈"'),
+        (2, "reject", ["cat", "dog"], None, None, when, "owner", ""),
+        (3, "undo", [], None, 2, when, "somebody", ""),
+    ]:  # one append each, as they were decided
+        rows = [dict(zip(DECISIONS_2.names, row, strict=True))]
+        table = pa.Table.from_pylist(rows, DECISIONS_2)
+        lance.write_dataset(table, str(folder / "decisions.lance"), mode="append")
+    return folder
+
+
+def test_the_decisions_of_schema_2_are_kept(tmp_path: Path) -> None:
+    folder = library_of_schema_2(tmp_path / "old")
+    library = Library.open(folder)
+    assert state_version(folder) == 4
+    assert library.images() == ROWS_1
+    first, second, third = library.decisions()
+    assert (first.number, first.kind, first.tags, first.canonical) == (
+        *(1, "merge", ("cats", "cat"), "cat"),
+    )
+    assert (first.evidence, first.who, first.probability) == (
+        *('spelled alike, "🐈"', "owner", None),
+    )
+    assert (second.number, third.undoes) == (2, 2)
+    fourth = library.decide("reject", ["a", "b"], probability=0.25)
+    assert Library.open(folder).decisions() == [first, second, third, fourth]
+    assert (fourth.number, fourth.probability) == (4, 0.25)
+
+
+def test_an_upgrade_of_decisions_that_is_killed_is_finished_by_the_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = library_of_schema_2(tmp_path / "old")
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:  # between the new column and the old one
+        patch.setattr(lance.LanceDataset, "drop_columns", killed)
+        with pytest.raises(KeyboardInterrupt):
+            Library.open(folder)
+    assert state_version(folder) == 2
+    assert [one.number for one in Library.open(folder).decisions()] == [1, 2, 3]
+    assert state_version(folder) == 4
 
 
 # State
@@ -587,6 +654,77 @@ def test_what_was_not_decided_cannot_be_undone(library: Library, number: int) ->
     with pytest.raises(LibraryError, match=f"no decision number {number}"):
         library.decide("undo", undoes=number)
     assert library.decisions() == []
+
+
+def test_several_decisions_are_taken_at_once_or_not_at_all(library: Library) -> None:
+    first = library.decide("merge", ["cats", "cat"], canonical="cat", probability=0.9)
+    more = [
+        NewDecision("imply", ("cat", "animal")),
+        NewDecision("related", ("cat", "dog"), when="2020-01-01T00:00:00+00:00", who="her"),
+    ]
+    stored = library.decide_all(more)
+    assert [one.number for one in stored] == [2, 3]
+    assert (stored[1].who, stored[1].when[:4]) == ("her", "2020")
+    with pytest.raises(LibraryError, match="no decision number 9"):
+        library.decide_all([NewDecision("reject", ("a", "b")), NewDecision("undo", undoes=9)])
+    assert library.decisions() == [first, *stored]
+    assert library.decide_all([]) == []
+
+
+def test_many_decisions_stay_in_order(library: Library) -> None:
+    for number in range(120):  # old versions are dropped on the way
+        assert library.decide("reject", [str(number), "x"]).number == number + 1
+    assert [one.tags[0] for one in library.decisions()] == [str(n) for n in range(120)]
+
+
+_DECIDER = """
+import sys
+from pathlib import Path
+from tagkin.decisions import NewDecision
+from tagkin.library import Library
+
+library = Library.open(Path(sys.argv[1]))
+print("ready", flush=True)
+sys.stdin.readline()
+for number in range(25):
+    new = [NewDecision("reject", (sys.argv[2], str(number), part)) for part in "ab"]
+    for one in library.decide_all(new):
+        print(one.number, *one.tags, flush=True)
+"""
+
+
+def test_processes_that_decide_at_the_same_time_get_numbers_of_their_own(library: Library) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(Path(lance_table.__file__).parent.parent)}
+    deciders = [
+        subprocess.Popen(
+            [sys.executable, "-c", _DECIDER, str(library.path), name],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=environment,
+            text=True,
+        )
+        for name in ("one", "two", "three")
+    ]
+    for decider in deciders:  # they also make the table at the same time
+        assert decider.stdout is not None
+        assert decider.stdout.readline() == "ready\n"
+    for decider in deciders:
+        assert decider.stdin is not None
+        decider.stdin.write("go\n")
+        decider.stdin.flush()
+    told = [line.split() for decider in deciders for line in decider.communicate()[0].splitlines()]
+    assert all(decider.returncode == 0 for decider in deciders)
+    decisions = library.decisions()
+    assert len(decisions) == len(told) == 150
+    assert sorted(int(number) for number, *_ in told) == list(range(1, 151))
+    assert all(decisions[int(number) - 1].tags == tuple(tags) for number, *tags in told)
+
+
+def test_tags_are_counted_by_image(library: Library) -> None:
+    paths = Path("/a"), Path("/b")
+    library.upsert_images([image(1, *paths, tags=("Cat", "x")), image(2, Path("/c"), tags=("x",))])
+    library.upsert_images([image(3, tags=("gone",))])
+    assert library.tag_counts() == {"Cat": 1, "x": 2}
 
 
 # The format, and damage

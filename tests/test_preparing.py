@@ -273,7 +273,7 @@ def test_a_second_run_changes_nothing_and_reads_nothing_again(
     assert read == ["bad.png"]
     assert library.images() == before
     assert (second.unchanged_files, second.new_images) == (8, 0)
-    same = {"unchanged_files": 8, "new_images": 0}
+    same = {"unchanged_files": 8, "new_images": 0, "added_files": 0}
     assert second.to_dict() == {**first.to_dict(), **same}
 
 

@@ -12,6 +12,7 @@ def test_the_public_names_are_these() -> None:
         "Library",
         "Settings",
         "SimilarityIndex",
+        "TagDecisions",
         "TagRules",
         "Tagger",
         "TagkinError",

@@ -112,6 +112,50 @@ def test_resolved_tags_are_distinct_and_never_empty(raw: list[str], names: dict[
     assert set(resolved) == {tag for one in raw if (tag := rules.resolve(one))}
 
 
+# Implications
+
+
+def test_an_implied_tag_is_added_directly_and_through_others() -> None:
+    rules = TagRules(implications=[("cat", "animal"), ("kitten", "cat"), ("animal", "alive")])
+    assert rules.resolve_all(["Kitten", "sofa"]) == ("kitten", "sofa", "cat", "animal", "alive")
+    assert rules.resolve_all(["animal", "cat"]) == ("animal", "cat", "alive")
+    assert rules.resolve_all(["sofa"]) == ("sofa",)
+
+
+def test_implications_in_a_circle_are_harmless() -> None:
+    rules = TagRules(implications=[("a", "b"), ("b", "c"), ("c", "a"), ("c", "c")])
+    assert rules.resolve_all(["b"]) == ("b", "c", "a")
+
+
+def test_implications_hold_for_the_names_after_aliases_and_merges() -> None:
+    rules = TagRules(
+        aliases={"kitty": "kitten"},
+        merges={"kittens": "kitten", "animals": "animal"},
+        implications=[("Kittens", "animals"), ("animal", "animals")],
+    )
+    for raw in ("kitty", "kittens", "KITTEN"):
+        assert rules.resolve_all([raw]) == ("kitten", "animal")
+    assert rules.resolve_all(["animals"]) == ("animal",)
+
+
+def test_an_implied_tag_is_as_sure_as_the_surest_that_implies_it() -> None:
+    rules = TagRules(implications=[("cat", "animal"), ("dog", "animal"), ("fur", "animal")])
+    row = image(("cat", "dog", "animal"), (0.5, 0.75, 0.25))
+    assert rules.resolve_weighted(row) == {"cat": 0.5, "dog": 0.75, "animal": 0.75}
+    assert rules.resolve_weighted(image(("cat",))) == {"cat": 1.0, "animal": 1.0}
+
+
+def test_an_implied_tag_may_be_excluded() -> None:
+    rules = TagRules(implications=[("cat", "animal")], exclude=["animal"])
+    assert rules.wanted(["cat"]) == ("cat",)
+
+
+def test_implications_come_from_the_decisions() -> None:
+    imply = Decision(1, "imply", ("cat", "animal"), None, None, "2024-01-01T00:00:00+00:00", "me")
+    rules = TagRules.from_settings(Settings(), [imply])
+    assert rules.resolve_all(["CAT"]) == ("cat", "animal")
+
+
 def test_the_steps_from_a_raw_tag_to_its_tag() -> None:
     rules = TagRules(aliases={"kitty": "cat"}, merges={"cat": "feline"})
     assert rules.steps(" KITTY") == ("kitty", "cat", "feline")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tagkin.tagger import Tagger
     from tagkin.training.train import train
     from tagkin.variants import find_variants
+    from tagkin.variants.deciding import TagDecisions
     from tagkin.vocabulary import TagRules, Vocabulary
 
 __version__ = "0.1.0"
@@ -29,6 +30,7 @@ _HOMES = {
     "Library": "tagkin.library",
     "Settings": "tagkin.settings",
     "SimilarityIndex": "tagkin.similarity",
+    "TagDecisions": "tagkin.variants.deciding",
     "TagRules": "tagkin.vocabulary",
     "Tagger": "tagkin.tagger",
     "TagkinError": "tagkin.errors",
@@ -49,6 +51,7 @@ __all__ = [
     "Library",
     "Settings",
     "SimilarityIndex",
+    "TagDecisions",
     "TagRules",
     "Tagger",
     "TagkinError",

@@ -25,6 +25,14 @@ class VocabularyError(TagkinError):
     """The tags can't form a vocabulary: none is frequent enough, or an alias is circular."""
 
 
+class DecisionError(VocabularyError):
+    """A decision on tags can't be taken: it names nothing, or contradicts what was decided."""
+
+
+class ExchangeError(TagkinError):
+    """A file of decisions can't be read, or its format can't carry a tag."""
+
+
 class UnknownTagError(VocabularyError):
     """A tag that no image of the library carries."""
 
@@ -35,6 +43,10 @@ class BackboneError(TagkinError):
 
 class WeightsError(BackboneError):
     """The weights of a backbone can't be downloaded or don't fit it."""
+
+
+class ResourceError(TagkinError):
+    """A job can't fit into the memory or onto the disk of this machine."""
 
 
 class TaggerError(TagkinError):

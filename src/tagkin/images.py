@@ -7,19 +7,22 @@ file unnamed: the caller knows the path. All of it can be called from many threa
 import importlib
 import io
 import logging
+import os
 import stat
 import struct
+import threading
 import warnings
-from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, Self
+from typing import BinaryIO, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFile
 
+from tagkin import archives
 from tagkin.colours import mend_transparency, to_rgb
 from tagkin.errors import ImageError
 from tagkin.settings import Settings
@@ -49,11 +52,30 @@ for _plugin in _PLUGINS.values():
     with suppress(ImportError):  # Pillow before 11.3 knows no AVIF
         importlib.import_module(f"PIL.{_plugin}ImagePlugin")
 
+_TRIED = [*_PLUGINS]
+with suppress(ImportError):  # the extra `heif`
+    importlib.import_module("pi_heif").register_heif_opener()
+    _TRIED.insert(-1, "HEIF")
+
 # What Pillow has to say about odd metadata helps nobody who runs over a million files. One filter
 # at import, since `warnings.catch_warnings` changes the filters of the other threads as well.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning, module=r"PIL\.")
 logging.getLogger("PIL").addHandler(logging.NullHandler())
+
+
+class _Lenient(threading.local):
+    """Whether Pillow may decode a truncated image, a choice of each thread."""
+
+    on = False
+
+    def __bool__(self) -> bool:
+        return self.on
+
+
+# Pillow's switch holds for the whole process; it only ever asks whether it is true.
+_LENIENT = _Lenient()
+ImageFile.LOAD_TRUNCATED_IMAGES = _LENIENT  # type: ignore[assignment]
 
 # HEIC and JPEG XL are images to their owner: they're read so that they're refused by name.
 IMAGE_EXTENSIONS = frozenset(
@@ -61,11 +83,12 @@ IMAGE_EXTENSIONS = frozenset(
     for name in (
         *("jpg", "jpeg", "jpe", "jfif", "mpo", "png", "apng", "gif", "webp", "avif", "avifs"),
         *("bmp", "tif", "tiff", "jp2", "j2k", "jpx", "ppm", "pgm", "pbm", "pnm", "pfm"),
-        *("ico", "qoi", "tga", "heic", "heif", "jxl"),
+        *("ico", "qoi", "tga", "heic", "heics", "heif", "hif", "jxl"),
     )
 )
 
 _ANIMATED = {"GIF", "WEBP", "PNG", "AVIF"}  # the pages of a TIFF or MPO are no animation
+_HEAD = 512  # bytes by which a format is told
 _MAX_FRAME_WORK = 32  # times max_pixels that may be decoded to arrive at a later frame
 
 _ORIENTATION = 0x0112
@@ -88,16 +111,24 @@ class ImageLimits:
         max_pixels: Width times height, as the header states them.
         max_bytes: Size of the file.
         animation_frame: The frame of a GIF, WebP, PNG or AVIF animation that is decoded.
+        allow_truncated: Whether of an image whose file ends too early, or is damaged on the way,
+            the part is taken that can be decoded.
     """
 
     max_pixels: int
     max_bytes: int
     animation_frame: Literal["first", "middle", "last"] = "first"
+    allow_truncated: bool = False
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
         """Takes the limits from the settings."""
-        return cls(settings.max_image_pixels, settings.max_image_bytes, settings.animation_frame)
+        return cls(
+            settings.max_image_pixels,
+            settings.max_image_bytes,
+            settings.animation_frame,
+            settings.allow_truncated,
+        )
 
 
 @dataclass(frozen=True)
@@ -112,6 +143,7 @@ class Decoded:
         frames: Frames or pages in the file; 1 for most.
         box: The part of ``image`` that the picture covers, in pixels: left, top, right, bottom. All
             of it, but for the fraction of a pixel that decoding at a smaller scale may add.
+        truncated: Whether only a part of it could be decoded, the rest being grey or black.
     """
 
     image: Image.Image
@@ -120,20 +152,23 @@ class Decoded:
     format: str
     frames: int
     box: Box
+    truncated: bool = False
 
 
 def read_bytes(path: Path, limits: ImageLimits) -> bytes:
-    """Reads a whole image file.
+    """Reads a whole image file, which may be inside an archive; see `tagkin.archives`.
 
     Raises:
         ImageError: It isn't a regular file, is empty, too large, or can't be read.
     """
     try:
-        # Before opening it, because opening a pipe waits for a writer.
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise ImageError("not a regular file")
-        with path.open("rb") as file:
-            data = file.read(limits.max_bytes + 1)
+        data = archives.read_member(path, limits.max_bytes + 1)
+        if data is None:
+            _check_regular(path)
+            with path.open("rb") as file:
+                # Python reserves memory for all that is asked for: no more than there is.
+                size = os.fstat(file.fileno()).st_size
+                data = file.read(min(size, limits.max_bytes) + 1)
     except OSError as error:
         raise ImageError(f"can't be read: {error.strerror or error}") from error
     except ValueError as error:  # a NUL or a lone surrogate in the path
@@ -145,6 +180,33 @@ def read_bytes(path: Path, limits: ImageLimits) -> bytes:
             f"the file has more than {limits.max_bytes:,} bytes; raise max_image_bytes to allow it"
         )
     return data
+
+
+@contextmanager
+def open_header(path: Path) -> Iterator[ImageFile.ImageFile]:
+    """Gives an image of which only the header has been read.
+
+    Raises:
+        ImageError: It isn't an image that is understood.
+        OSError: It can't be read.
+    """
+    _check_regular(path)
+    with path.open("rb") as file:
+        head = file.read(_HEAD)
+        file.seek(0)
+        try:
+            image = _open(file, head)
+        except (ImageError, OSError):
+            raise
+        except Exception as error:  # as in `decode`
+            raise ImageError(_damage(error)) from error
+        yield image
+
+
+def _check_regular(path: Path) -> None:
+    # Before opening it, because opening a pipe waits for a writer.
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise ImageError("not a regular file")
 
 
 def decode(data: bytes, limits: ImageLimits, *, least_size: LeastSize | None = None) -> Decoded:
@@ -165,8 +227,26 @@ def decode(data: bytes, limits: ImageLimits, *, least_size: LeastSize | None = N
             limits.
     """
     try:
-        image = _open(data)
-        return _decode(image, limits, least_size)
+        return _decode_all(data, limits, least_size)
+    except _DamagedError as error:
+        if not limits.allow_truncated:
+            raise
+        _LENIENT.on = True
+        try:
+            return replace(_decode_all(data, limits, least_size), truncated=True)
+        except ImageError:
+            raise error from None
+        finally:
+            _LENIENT.on = False
+
+
+class _DamagedError(ImageError):
+    """Pixels that can't be decoded, or not all of them."""
+
+
+def _decode_all(data: bytes, limits: ImageLimits, least_size: LeastSize | None) -> Decoded:
+    try:
+        return _decode(_open(io.BytesIO(data), data[:_HEAD]), limits, least_size)
     except ImageError:
         raise
     except MemoryError as error:
@@ -177,17 +257,17 @@ def decode(data: bytes, limits: ImageLimits, *, least_size: LeastSize | None = N
     # Decoders given hostile bytes raise whatever their arithmetic ran into: OSError, SyntaxError,
     # ValueError, struct.error, zlib.error, OverflowError, RecursionError and more.
     except Exception as error:
-        raise ImageError(_damage(error)) from error
+        raise _DamagedError(_damage(error)) from error
 
 
-def _open(data: bytes) -> ImageFile.ImageFile:
-    """Reads the header.
+def _open(file: BinaryIO, head: bytes) -> ImageFile.ImageFile:
+    """Reads the header of a file, of which the first bytes are given.
 
     Does not go through `Image.open`, whose limit on pixels is global to the process.
     """
     damage: ImageError | None = None
-    prefix = data[:16].ljust(16, b"\0")  # some look further without asking how much there is
-    for name in _PLUGINS:
+    prefix = head[:16].ljust(16, b"\0")  # some look further without asking how much there is
+    for name in _TRIED:
         if name not in Image.OPEN:
             continue
         factory, accept = Image.OPEN[name]
@@ -197,11 +277,12 @@ def _open(data: bytes) -> ImageFile.ImageFile:
         if not accepted:
             continue
         try:
-            return factory(io.BytesIO(data), "")
+            file.seek(0)
+            return factory(file, "")
         except (SyntaxError, IndexError, TypeError, struct.error) as error:
             if accept is not None:
                 damage = ImageError(f"damaged {name} image: {error}")
-    raise damage or ImageError(f"not an image that is understood: {_begins_like(data)}")
+    raise damage or ImageError(f"not an image that is understood: {_begins_like(head)}")
 
 
 def _decode(
@@ -288,10 +369,11 @@ def _damage(error: Exception) -> str:
 
 
 def _begins_like(data: bytes) -> str:
-    head = data[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    head = data.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if data[4:8] == b"ftyp":
         heif = data[8:12] in (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
-        return "a HEIC image; convert it to JPEG or PNG" if heif else "begins like a video"
+        advice = "a HEIC image; convert it to JPEG or PNG, or pip install 'tagkin[heif]'"
+        return advice if heif else "begins like a video"
     for start, kind in _SIGNATURES.items():
         if head.startswith(start):
             return f"begins like {kind}"

@@ -5,6 +5,8 @@ the old ones and commits them with one rename, so that a killed process leaves t
 version. The folders are those of a LanceDB database, which opens them as tables.
 """
 
+import contextlib
+import functools
 import os
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
@@ -14,6 +16,7 @@ from typing import Any
 import pyarrow as pa
 
 from tagkin.errors import LibraryError
+from tagkin.files import working_folder
 
 # Lance's own log lines (deprecations, retries) are not for the user of a command.
 os.environ.setdefault("LANCE_LOG", "error")
@@ -21,6 +24,7 @@ os.environ.setdefault("LANCE_LOG", "error")
 #: Old versions are kept this long, for readers that opened the table before.
 _KEEP_VERSIONS = timedelta(minutes=10)
 _TIDY_EVERY = 50  # versions
+_ATTEMPTS = 5
 
 
 class LanceTable:
@@ -73,9 +77,13 @@ class LanceTable:
         while (batch := self._run("read", lambda: next(batches, None))) is not None:
             yield batch
 
-    def append(self, rows: pa.Table) -> None:
-        """Adds rows at the end, all or none."""
-        self._write(rows, "append")
+    def append(self, rows: pa.Table) -> int:
+        """Adds rows at the end, all or none, and returns how many there are then.
+
+        Rows that another process adds at the same time are before or behind all of these, if the
+        table was there before; see `make`.
+        """
+        return int(self._write(rows, "append").count_rows())
 
     def replace(self, rows: pa.Table) -> None:
         """Replaces the whole content in one step."""
@@ -97,6 +105,17 @@ class LanceTable:
             ),
         )
 
+    def delete(self, key: str, values: Sequence[str]) -> None:
+        """Deletes the rows whose key is one of some values, all or none.
+
+        Args:
+            key: Name of the column.
+            values: Without quotation marks in them, as hexadecimal numbers are.
+        """
+        if self.exists():
+            listed = ", ".join(f"'{value}'" for value in values)
+            self._run("write", lambda: self._open().delete(f"{key} IN ({listed})"))
+
     def add_missing(self, rows: pa.Table, key: str) -> None:
         """Adds the rows whose key is not there yet, all or none."""
         if not self.exists():
@@ -116,17 +135,77 @@ class LanceTable:
         if self.exists():
             self._run("tidy", self._tidy)
 
-    def _tidy(self) -> None:
+    def drop_old_versions(self) -> None:
+        """Drops old versions at every 50th, and leaves the files with the rows as they are."""
+        if self.exists():
+            self._run("tidy", functools.partial(self._tidy, compact=False))
+
+    def _tidy(self, *, compact: bool = True) -> None:
         table = self._open()
         if table.version % _TIDY_EVERY == 0:
-            table.optimize.compact_files()
+            if compact:
+                table.optimize.compact_files()
             self._open().cleanup_old_versions(older_than=_KEEP_VERSIONS)
 
-    def _write(self, rows: pa.Table, mode: str) -> None:
+    def make(self) -> None:
+        """Makes the table, empty, unless it exists.
+
+        Of two processes that let Lance make a table at the same time, the slower may overwrite
+        what the faster has written. So it is made elsewhere and moved: a folder isn't moved over
+        one that has something in it.
+        """
+        if not self.exists():
+            self._run("write", self._make)
+
+    def _make(self) -> None:
+        import lance
+
+        with working_folder(self.path.parent, f".{self.path.name}-") as work:
+            made = work / "table"
+            lance.write_dataset(self.schema.empty_table(), str(made), mode="create")
+            for _ in range(_ATTEMPTS):
+                try:
+                    made.rename(self.path)
+                except OSError:
+                    if self.exists():
+                        return
+                    # The remains of a first write that was killed are no table.
+                    self.path.rename(work / "remains")
+                else:
+                    return
+        raise OSError("another process keeps making it")
+
+    def match_columns(self) -> None:
+        """Adds the columns of the schema that the table lacks, empty, and drops those not in it.
+
+        Each of the two is a step of its own that rewrites no row, and refuses to pass by what
+        another process writes meanwhile.
+        """
+        for _ in range(_ATTEMPTS):
+            stored = self.stored_schema()
+            missing = [field for field in self.schema if field.name not in stored.names]
+            surplus = [name for name in stored.names if name not in self.schema.names]
+            if not missing and not surplus:
+                return
+            # Of two processes that do this, the slower finds it done when it looks again.
+            with contextlib.suppress(LibraryError):
+                self._run("write", functools.partial(self._change_columns, missing, surplus))
+        raise LibraryError(
+            f"can't bring {self.path} up to date: another process keeps writing to it, or it can't "
+            "be written; check the permissions of that folder, then run the command again"
+        )
+
+    def _change_columns(self, missing: list[pa.Field], surplus: list[str]) -> None:
+        if missing:
+            self._open().add_columns(missing)
+        if surplus:
+            self._open().drop_columns(surplus)
+
+    def _write(self, rows: pa.Table, mode: str) -> Any:
         import lance
 
         how = mode if self.exists() else "create"
-        self._run("write", lambda: lance.write_dataset(rows, str(self.path), mode=how))
+        return self._run("write", lambda: lance.write_dataset(rows, str(self.path), mode=how))
 
     def _open(self) -> Any:
         import lance

@@ -8,6 +8,7 @@
       vectors-<fingerprint>.lance/  one vector per image and backbone
       problems.lance/           files that could not be used, and why
       decisions.lance/          what the owner decided about tags, append-only
+      proposals.json            the variants last proposed, to decide on
       taggers/<name>/           saved taggers
       backbones/                weights of fine-tuned backbones
       fine-tuning/              activations and checkpoints of a fine-tuning that isn't finished
@@ -15,12 +16,11 @@
 Every write is one atomic step: a process killed at any time leaves the state before or after it.
 """
 
-import getpass
 import json
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,27 +29,28 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from tagkin.decisions import Decision, DecisionKind
+from tagkin.decision_log import DecisionLog
+from tagkin.decisions import Decision, DecisionKind, NewDecision
 from tagkin.errors import LibraryError
 from tagkin.files import atomic_file
 from tagkin.lance_table import LanceTable
 from tagkin.records import (
-    DECISIONS,
     ID_TYPE,
     IMAGES,
     PROBLEMS,
     ImageRow,
     Problem,
     from_image,
+    is_in,
     to_image_rows,
     to_matrix,
     upgrade_images,
     vector_schema,
 )
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 4
 
-_UPGRADABLE = (1,)  # earlier schemas, which are brought up to date when a library is opened
+_UPGRADABLE = (1, 2, 3)  # earlier schemas, which are brought up to date when a library is opened
 
 _ROWS_AT_ONCE = 1024
 _SAMPLE = 556  # 300 to calibrate int8 with and 256 to judge it by
@@ -80,7 +81,7 @@ class Library:
         self.state = state
         self._images = LanceTable(path / "images.lance", IMAGES)
         self._problems = LanceTable(path / "problems.lance", PROBLEMS)
-        self._decisions = LanceTable(path / "decisions.lance", DECISIONS)
+        self._decisions = DecisionLog(path / "decisions.lance")
 
     @classmethod
     def open(cls, path: Path) -> "Library":
@@ -173,7 +174,7 @@ class Library:
         names = ", ".join(f"'{image.decode('ascii')}'" for image in ids.tolist()) if few else ""
         where = f"id IN ({names})" if names else None
         for batch in self._images.batches(IMAGES.names, rows=_ROWS_AT_ONCE, where=where):
-            yield from to_image_rows(batch.filter(pa.array(_is_in(_ids(batch), ids))))
+            yield from to_image_rows(batch.filter(pa.array(is_in(_ids(batch), ids))))
 
     def sample_ids(self) -> list[str]:
         """Returns the ids of up to 556 images that stay the same while the library grows.
@@ -189,10 +190,24 @@ class Library:
                 self.update_state(sample=chosen)
         return chosen
 
+    def tag_counts(self) -> Counter[str]:
+        """Returns each raw tag with the number of images that carry it."""
+        counts: Counter[str] = Counter()
+        for batch in self._images.batches(["files", "tags"]):
+            seen = batch.filter(pc.greater(pc.list_value_length(batch.column("files")), 0))
+            counts.update(pc.list_flatten(seen.column("tags")).to_pylist())
+        return counts
+
     def upsert_images(self, rows: Sequence[ImageRow]) -> None:
         """Adds images, and replaces those with the same id, in one step."""
         if rows:
             self._images.upsert(pa.Table.from_pylist([from_image(r) for r in rows], IMAGES), "id")
+            self._images.tidy()
+
+    def delete_images(self, ids: Sequence[str]) -> None:
+        """Forgets images, in one step; their vectors stay, and mean nothing without them."""
+        if ids:
+            self._images.delete("id", ids)
             self._images.tidy()
 
     # Problems ----------------------------------------------------------------------------
@@ -233,7 +248,7 @@ class Library:
         missing = np.ones(len(ids), bool)
         for batch in table.batches(["id"]):
             present = _ids(batch)
-            known = present[_is_in(present, ids)]
+            known = present[is_in(present, ids)]
             missing[np.searchsorted(ids, known)] = False
         return ids[missing]
 
@@ -298,8 +313,7 @@ class Library:
 
     def decisions(self) -> list[Decision]:
         """Returns all decisions in the order in which they were taken."""
-        rows = self._decisions.read().sort_by("number").to_pylist()
-        return [Decision(**{**row, "tags": tuple(row["tags"])}) for row in rows]
+        return self._decisions.read()
 
     def decide(
         self,
@@ -309,24 +323,22 @@ class Library:
         canonical: str | None = None,
         undoes: int | None = None,
         evidence: str = "",
+        probability: float | None = None,
     ) -> Decision:
-        """Appends a decision and returns it."""
-        earlier = self.decisions()
-        if undoes is not None and undoes not in {decision.number for decision in earlier}:
-            raise LibraryError(f"there is no decision number {undoes} to undo")
-        decision = Decision(
-            number=len(earlier) + 1,
-            kind=kind,
-            tags=tuple(tags),
-            canonical=canonical,
-            undoes=undoes,
-            when=datetime.now(UTC).isoformat(timespec="seconds"),
-            who=_user(),
-            evidence=evidence,
-        )
-        row = {**decision.__dict__, "tags": list(decision.tags)}
-        self._decisions.append(pa.Table.from_pylist([row], DECISIONS))
-        return decision
+        """Appends a decision and returns it; see `decide_all`."""
+        new = NewDecision(kind, tuple(tags), canonical, undoes, evidence, probability)
+        return self.decide_all([new])[0]
+
+    def decide_all(self, decisions: Sequence[NewDecision]) -> list[Decision]:
+        """Appends decisions, all or none, and returns them with their numbers.
+
+        They are taken as they are; `tagkin.TagDecisions` checks them against what was decided
+        before.
+
+        Raises:
+            LibraryError: One would undo what was never decided, or the library can't be written.
+        """
+        return self._decisions.append(decisions)
 
     # State and taggers -------------------------------------------------------------------
 
@@ -363,6 +375,7 @@ class Library:
         """
         if self._images.stored_schema() != self._images.schema:
             self._images.replace(upgrade_images(self._images.read()))
+        self._decisions.upgrade()
         try:
             self._write_state(self.state)
         except OSError as error:
@@ -378,22 +391,7 @@ def _ids(batch: pa.RecordBatch) -> NDArray[np.bytes_]:
     return np.asarray(batch.column("id").to_pylist(), ID_TYPE)
 
 
-def _is_in(ids: NDArray[np.bytes_], ascending: NDArray[np.bytes_]) -> NDArray[np.bool_]:
-    """Returns for each id whether it is among others, which are in ascending order."""
-    if not len(ascending):
-        return np.zeros(len(ids), bool)
-    places = np.minimum(np.searchsorted(ascending, ids), len(ascending) - 1)
-    found: NDArray[np.bool_] = ascending[places] == ids
-    return found
-
-
 def _is_ours(path: Path) -> bool:
     folders = {"taggers", "backbones", "fine-tuning"}
-    return path.suffix == ".lance" or path.name in folders or path.name.startswith(".library.json")
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # a container without an entry for this user
-        return str(os.getuid()) if hasattr(os, "getuid") else "unknown"
+    files = (".library.json", "proposals.json", ".proposals.json", ".decisions.lance")
+    return path.suffix == ".lance" or path.name in folders or path.name.startswith(files)

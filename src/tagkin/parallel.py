@@ -46,6 +46,29 @@ def map_ahead(
             pool.shutdown(wait=False, cancel_futures=True)
 
 
+def map_in_order(
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    threads: int | None = None,
+    *,
+    timeout: float,
+) -> Iterator[tuple[Item, Result | TimeoutError]]:
+    """Yields what `map_unordered` does, in the order of the items.
+
+    While an item is waited for, at most until the timeout, the results after it are kept.
+    """
+    waiting: dict[int, tuple[Item, Result | TimeoutError]] = {}
+    due = 0
+    done = map_unordered(
+        lambda numbered: function(numbered[1]), enumerate(items), threads, timeout=timeout
+    )
+    for (number, item), result in done:
+        waiting[number] = item, result
+        while due in waiting:
+            yield waiting.pop(due)
+            due += 1
+
+
 def map_unordered(
     function: Callable[[Item], Result],
     items: Iterable[Item],

@@ -1,9 +1,11 @@
 """What ``prepare`` did, as a value that can be printed or written as JSON."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from tagkin.records import Problem
+from tagkin.source_changes import FileChanges
 from tagkin.vocabulary import Vocabulary
 from tagkin.vocabulary_report import VocabularyReport
 
@@ -17,6 +19,9 @@ class PrepareReport:
         images: Distinct images in the library that have a file.
         new_images: Images that the library did not have before.
         unchanged_files: Files that were not read again.
+        changes: Files that were added, updated or are missing since an earlier run.
+        skipped: How many items the source left out on purpose, by the reason.
+        truncated_images: Images of which only a part can be decoded, as the settings allow.
         duplicate_files: Files with the same bytes as another.
         untagged_images: Images without any tag.
         near_duplicate_groups: Groups of two or more images that look nearly the same.
@@ -33,6 +38,9 @@ class PrepareReport:
     images: int
     new_images: int
     unchanged_files: int
+    changes: FileChanges
+    skipped: Mapping[str, int]
+    truncated_images: int
     duplicate_files: int
     untagged_images: int
     near_duplicate_groups: int
@@ -50,6 +58,12 @@ class PrepareReport:
             "images": self.images,
             "new_images": self.new_images,
             "unchanged_files": self.unchanged_files,
+            "added_files": self.changes.added,
+            "updated_files": self.changes.updated,
+            "missing_files": self.changes.missing,
+            "pruned_files": self.changes.pruned,
+            "skipped": dict(self.skipped),
+            "truncated_images": self.truncated_images,
             "duplicate_files": self.duplicate_files,
             "untagged_images": self.untagged_images,
             "near_duplicate_groups": self.near_duplicate_groups,

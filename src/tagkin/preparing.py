@@ -7,23 +7,24 @@ read again, which also makes a killed run resume.
 
 import hashlib
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
-from tagkin import fitting, images, near_duplicates
-from tagkin.errors import ImageError
+from tagkin import archives, fitting, images, near_duplicates
+from tagkin.errors import ImageError, SourceError
 from tagkin.library import Library
-from tagkin.parallel import map_ahead
+from tagkin.parallel import map_in_order
 from tagkin.prepare_report import PrepareReport
 from tagkin.progress import Progress, silent
 from tagkin.records import ImageFile, ImageRow, Problem
 from tagkin.settings import Settings
+from tagkin.source_changes import FileChanges, count_changes, find_missing
 from tagkin.sources import Source
-from tagkin.sources.record import ImageRecord, SourceProblem
+from tagkin.sources.record import ImageRecord, Item, Skipped, SourceProblem
 from tagkin.splits import SPLITS, Split, assign_splits
 from tagkin.vocabulary import TagRules, Vocabulary
 from tagkin.vocabulary_report import report_tags
@@ -44,6 +45,8 @@ class _Run:
         seen: Id of each path that the source named.
         splits: The split that the source wants for an image, and the path that it said it for.
         problems: In the order in which they were found, each once.
+        unread: The paths of what the source itself couldn't read.
+        skipped: How many items the source left out, by the reason.
         unchanged: Files that were not read again.
     """
 
@@ -53,25 +56,36 @@ class _Run:
     seen: dict[Path, str] = field(default_factory=dict)
     splits: dict[str, tuple[Split, Path]] = field(default_factory=dict)
     problems: dict[Problem, None] = field(default_factory=dict)
+    unread: set[Path] = field(default_factory=set)
+    skipped: Counter[str] = field(default_factory=Counter)
     unchanged: int = 0
 
 
 def prepare(
-    library: Library, source: Source, settings: Settings, *, progress: Progress = silent
+    library: Library,
+    source: Source,
+    settings: Settings,
+    *,
+    prune: bool = False,
+    progress: Progress = silent,
 ) -> PrepareReport:
     """Reads a source into a library and readies it for embedding and training.
 
     Images that the library already has keep their split for ever, unless the source names another
-    one for them; files that are gone stay listed.
+    one for them. Files that an earlier run read from the same source and that it no longer names
+    are marked as missing and stay listed, unless they are pruned; the files themselves are never
+    touched.
 
     Args:
         library: The library to fill; may hold earlier sources.
         source: Where images and tags come from.
         settings: Limits of images, tag rules, seed and shares of the splits.
+        prune: Whether to take missing files out of the library, and images without a file left.
         progress: Called after every file.
 
     Raises:
         LibraryError: The library can't be written.
+        SourceError: Missing files are to be pruned, and the source names no image at all.
         VocabularyError: The aliases are circular.
     """
     rules = TagRules.from_settings(settings, library.decisions())
@@ -82,12 +96,15 @@ def prepare(
         known_files={file.path: (row.id, file) for row in stored for file in row.files},
     )
     _check_files(library, source, settings, run, progress)
+    changes = _changes(run, source, prune)
     rows = _group_and_split(run, rules, settings)
     changed = [row for row in rows if row.id in run.unsaved or row != run.rows[row.id]]
     library.upsert_images(changed)
+    if changes.pruned:
+        library.delete_images([row.id for row in stored if row.id not in run.rows])
     library.replace_problems([*_still_open(library.problems(), run), *run.problems])
     library.update_state(prepared=True)
-    return _report(rows, {row.id for row in stored}, run, rules, settings)
+    return _report(rows, {row.id for row in stored}, run, changes, rules, settings)
 
 
 def vocabulary_of(rows: Iterable[ImageRow], rules: TagRules, settings: Settings) -> Vocabulary:
@@ -110,15 +127,23 @@ def _check_files(
     limits = images.ImageLimits.from_settings(settings)
     last_store, since_store = time.monotonic(), 0
 
-    def check(item: ImageRecord | SourceProblem) -> _Checked | _Unchanged | Problem:
-        return _check(item, run.known_files, limits)
+    def check(item: Item) -> _Checked | _Unchanged | Problem | None:
+        return _check(item, source.path, run.known_files, limits)
 
     total = _count(source, progress)
-    outcomes = map_ahead(check, source, settings.decode_threads)
+    outcomes = map_in_order(check, source, settings.decode_threads, timeout=settings.read_timeout)
     for done, (record, outcome) in enumerate(outcomes, 1):
-        if isinstance(outcome, Problem):
+        if isinstance(record, Skipped):
+            run.skipped[record.reason] += 1
+        elif isinstance(record, SourceProblem):
+            run.problems[Problem(record.path, record.reason)] = None
+            run.unread.add(record.path)
+        elif isinstance(outcome, TimeoutError):
+            reason = f"{outcome}; raise read_timeout to wait longer"
+            run.problems[Problem(record.path, reason)] = None
+        elif isinstance(outcome, Problem):
             run.problems[outcome] = None
-        elif isinstance(record, ImageRecord):
+        elif outcome is not None:
             _merge(run, record, outcome)
             since_store += 1
         progress("checking images", done, total)
@@ -133,7 +158,7 @@ def _check_files(
 def _count(source: Source, progress: Progress) -> int:
     """Goes through the source once without opening an image, so that time left can be told."""
     total = 0
-    for total, _ in enumerate(source, 1):
+    for total, _ in enumerate(source.count(), 1):
         progress("counting files", total, 0)
     return total
 
@@ -151,18 +176,20 @@ class _Unchanged:
 
 
 def _check(
-    item: ImageRecord | SourceProblem,
+    item: Item,
+    source: Path,
     known_files: dict[Path, tuple[str, ImageFile]],
     limits: images.ImageLimits,
-) -> _Checked | _Unchanged | Problem:
+) -> _Checked | _Unchanged | Problem | None:
     """Reads and decodes one file, unless its size and time say that it is known."""
     if not isinstance(item, ImageRecord):
-        return Problem(item.path, item.reason)
+        return None
     try:
-        stat = item.path.stat()
+        size, changed = archives.stat(item.path)
         known = known_files.get(item.path)
-        if known and (known[1].bytes, known[1].mtime_ns) == (stat.st_size, stat.st_mtime_ns):
-            return _Unchanged(known[0], _with_tags_of(item, known[1]))
+        if known and (known[1].bytes, known[1].mtime_ns) == (size, changed):
+            file = replace(known[1], source=source, missing=False)
+            return _Unchanged(known[0], _with_tags_of(item, file))
         data = images.read_bytes(item.path, limits)
         decoded = images.decode(data, limits, least_size=lambda *_: (_HASH_SIDE, _HASH_SIDE))
         row = ImageRow(
@@ -173,8 +200,9 @@ def _check(
             format=decoded.format,
             frames=decoded.frames,
             phash=fitting.perceptual_hash(decoded.image),
+            truncated=decoded.truncated,
         )
-        file = ImageFile(item.path, (), len(data), stat.st_mtime_ns)
+        file = ImageFile(item.path, (), len(data), changed, source=source)
         return _Checked(row, _with_tags_of(item, file))
     except ImageError as error:
         return Problem(item.path, str(error))
@@ -222,6 +250,28 @@ def _ask_for_split(run: _Run, image: str, split: Split, path: Path) -> None:
         other = "an earlier row" if where == path else f"{where}, which has the same content,"
         reason = f"the split {split} is not the {first} that {other} names; {first} counts"
         run.problems[Problem(path, reason)] = None
+
+
+def _changes(run: _Run, source: Source, prune: bool) -> FileChanges:
+    """Marks or prunes the files that are missing, and counts all that changed."""
+    if prune and not run.seen:
+        raise SourceError(
+            f"nothing was read from {source.path}, so nothing was pruned: check that its images "
+            "are where they were"
+        )
+    problems = {problem.path for problem in run.problems}
+    missing = find_missing(source, run.seen, run.known_files, problems, run.unread)
+    for path in missing:
+        image = run.known_files[path][0]
+        files = [file for file in run.rows[image].files if file.path != path]
+        if not prune:
+            files.append(replace(run.known_files[path][1], missing=True))
+        _set_files(run, image, files)
+        if prune and not files:
+            del run.rows[image]
+            run.unsaved.discard(image)
+    changes = count_changes(run.rows.values(), run.seen, run.known_files)
+    return replace(changes, missing=len(missing), pruned=len(missing) if prune else 0)
 
 
 def _still_open(old_problems: list[Problem], run: _Run) -> list[Problem]:
@@ -274,7 +324,12 @@ def split_fractions(settings: Settings) -> dict[Split, float]:
 
 
 def _report(
-    rows: list[ImageRow], old_ids: set[str], run: _Run, rules: TagRules, settings: Settings
+    rows: list[ImageRow],
+    old_ids: set[str],
+    run: _Run,
+    changes: FileChanges,
+    rules: TagRules,
+    settings: Settings,
 ) -> PrepareReport:
     rows = [row for row in rows if row.files]  # the others were edited since
     groups: defaultdict[str | None, list[Split | None]] = defaultdict(list)
@@ -286,6 +341,9 @@ def _report(
         images=len(rows),
         new_images=sum(row.id not in old_ids for row in rows),
         unchanged_files=run.unchanged,
+        changes=changes,
+        skipped=dict(run.skipped.most_common()),
+        truncated_images=sum(row.truncated for row in rows),
         duplicate_files=sum(max(0, len(row.files) - 1) for row in rows),
         untagged_images=sum(not row.tags for row in rows),
         near_duplicate_groups=sum(len(splits) > 1 for splits in groups.values()),

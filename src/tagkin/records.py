@@ -16,6 +16,8 @@ from tagkin.splits import Split
 #: NumPy's type of image ids: 32 hexadecimal digits.
 ID_TYPE = "S32"
 
+_ROWS_AT_ONCE = 256  # that are turned into Python's objects, which take far more room
+
 # Paths are bytes: a file name on Linux need not be valid UTF-8, and Arrow strings must be.
 _FILE = pa.struct(
     [
@@ -24,6 +26,8 @@ _FILE = pa.struct(
         ("bytes", pa.int64()),
         ("mtime_ns", pa.int64()),
         ("weights", pa.list_(pa.float32())),  # since schema 2
+        ("source", pa.binary()),  # this and the next since schema 4
+        ("missing", pa.bool_()),
     ]
 )
 IMAGES = pa.schema(
@@ -38,12 +42,12 @@ IMAGES = pa.schema(
         ("phash", pa.uint64()),
         ("group", pa.string()),
         ("split", pa.string()),
+        ("truncated", pa.bool_()),  # since schema 4
     ]
 )
 PROBLEMS = pa.schema([("path", pa.binary()), ("reason", pa.string())])
-DECISIONS = pa.schema(
+DECISIONS = pa.schema(  # a row's place is the decision's number
     [
-        ("number", pa.int64()),
         ("kind", pa.string()),
         ("tags", pa.list_(pa.string())),
         ("canonical", pa.string()),
@@ -51,6 +55,7 @@ DECISIONS = pa.schema(
         ("when", pa.string()),
         ("who", pa.string()),
         ("evidence", pa.string()),
+        ("probability", pa.float64()),  # since schema 3
     ]
 )
 
@@ -66,6 +71,8 @@ class ImageFile:
         mtime_ns: When it was last changed.
         weights: How sure each of the tags is, above 0 and up to 1, with the precision of float32;
             empty if all are 1.
+        source: The folder or file that the tags were read from; None if nobody knows any more.
+        missing: Whether the source no longer named it when it was last read.
     """
 
     path: Path
@@ -73,6 +80,8 @@ class ImageFile:
     bytes: int
     mtime_ns: int
     weights: tuple[float, ...] = ()
+    source: Path | None = None
+    missing: bool = False
 
     @property
     def weighted_tags(self) -> dict[str, float]:
@@ -110,6 +119,7 @@ class ImageRow:
         phash: 64-bit perceptual hash.
         group: Name of its group of near-duplicates; None until ``prepare`` has finished.
         split: ``train``, ``validation`` or ``test``; None until ``prepare`` has finished.
+        truncated: Whether only a part of it can be decoded, which the owner allowed.
     """
 
     id: str
@@ -121,6 +131,7 @@ class ImageRow:
     phash: int
     group: str | None = None
     split: Split | None = None
+    truncated: bool = False
 
     @property
     def tags(self) -> tuple[str, ...]:
@@ -154,46 +165,81 @@ class Problem:
 
 def from_image(row: ImageRow) -> dict[str, Any]:
     """Returns an image as a row of the table of images."""
-    files = [{**file.__dict__, "path": os.fsencode(file.path)} for file in row.files]
+    files = [
+        {
+            **file.__dict__,
+            "path": os.fsencode(file.path),
+            "source": None if file.source is None else os.fsencode(file.source),
+        }
+        for file in row.files
+    ]
     return {**row.__dict__, "files": files, "tags": row.tags}
 
 
 def to_image_rows(batch: pa.RecordBatch) -> Iterator[ImageRow]:
     """Yields the images of some rows of that table."""
-    for row in batch.drop_columns(["tags"]).to_pylist():
-        files = tuple(
-            ImageFile(
-                path=Path(os.fsdecode(file["path"])),
-                tags=tuple(file["tags"]),
-                bytes=file["bytes"],
-                mtime_ns=file["mtime_ns"],
-                weights=tuple(file["weights"]),
-            )
-            for file in row["files"]
-        )
-        yield ImageRow(**{**row, "files": files})
+    rows = batch.drop_columns(["tags"])
+    for start in range(0, rows.num_rows, _ROWS_AT_ONCE):
+        for row in rows.slice(start, _ROWS_AT_ONCE).to_pylist():
+            yield ImageRow(**{**row, "files": tuple(_to_file(file) for file in row["files"])})
+
+
+def _to_file(file: dict[str, Any]) -> ImageFile:
+    return ImageFile(
+        path=Path(os.fsdecode(file["path"])),
+        tags=tuple(file["tags"]),
+        bytes=file["bytes"],
+        mtime_ns=file["mtime_ns"],
+        weights=tuple(file["weights"]),
+        source=None if file["source"] is None else Path(os.fsdecode(file["source"])),
+        missing=file["missing"],
+    )
 
 
 def upgrade_images(table: pa.Table) -> pa.Table:
     """Returns a table of images of any earlier schema with the schema of today.
 
-    Files of schema 1 have no weights: they get an empty list.
+    What an earlier schema didn't have is empty: weights, sources, and what is missing or truncated.
     """
-    upgraded = [_with_weights(batch) for batch in table.to_batches()]
+    upgraded = [_upgrade_batch(batch) for batch in table.to_batches()]
     return pa.Table.from_batches(upgraded, IMAGES)
 
 
-def _with_weights(batch: pa.RecordBatch) -> pa.RecordBatch:
+def _upgrade_batch(batch: pa.RecordBatch) -> pa.RecordBatch:
     files = batch.column("files")
     structs = files.flatten()
-    none = pa.array([[]] * len(structs), _FILE.field("weights").type)
-    fields = [none if name == "weights" else structs.field(name) for name in _FILE.names]
+    have = [structs.type.field(at).name for at in range(structs.type.num_fields)]
+    fields = [
+        structs.field(field.name) if field.name in have else _empty(field.type, len(structs))
+        for field in _FILE
+    ]
     ends = np.cumsum([0, *pc.list_value_length(files).to_pylist()], dtype=np.int32)
     lists = pa.ListArray.from_arrays(
         pa.array(ends), pa.StructArray.from_arrays(fields, fields=list(_FILE))
     )
-    columns = [lists if name == "files" else batch.column(name) for name in IMAGES.names]
+    columns = []
+    for field in IMAGES:
+        if field.name == "files":
+            columns.append(lists)
+        elif field.name in batch.schema.names:
+            columns.append(batch.column(field.name))
+        else:
+            columns.append(_empty(field.type, batch.num_rows))
     return pa.RecordBatch.from_arrays(columns, schema=IMAGES)
+
+
+def _empty(kind: pa.DataType, rows: int) -> pa.Array:
+    value: Any = [] if pa.types.is_list(kind) else False if pa.types.is_boolean(kind) else None
+    return pa.array([value] * rows, kind)
+
+
+def is_in(ids: NDArray[np.bytes_], ascending: NDArray[np.bytes_]) -> NDArray[np.bool_]:
+    """Returns for each id whether it is among others, which are in ascending order."""
+    if not len(ascending):
+        return np.zeros(len(ids), bool)
+    places = np.minimum(np.searchsorted(ascending, ids), len(ascending) - 1)
+    found: NDArray[np.bool_] = ascending[places] == ids
+    return found
 
 
 def vector_schema(dimension: int) -> pa.Schema:

@@ -91,7 +91,10 @@ class Settings(BaseSettings):
     )
 
     read_timeout: float = Field(
-        120, gt=0, description="seconds after which embed gives up an image file it waits for"
+        120,
+        gt=0,
+        description="seconds after which prepare and embed give up an image that they read or "
+        "decode",
     )
 
     fold_case: bool = Field(True, description="tags that differ by case only are one tag")
@@ -100,6 +103,12 @@ class Settings(BaseSettings):
     )
     aliases: dict[str, str] = Field(
         default_factory=dict, description="manual alias table: alias = canonical tag"
+    )
+    synonyms: Path | None = Field(
+        None, description="CSV file of tags that mean the same, a group on each line, for variants"
+    )
+    dictionaries: bool = Field(
+        True, description="variants looks words up in the dictionaries installed on this machine"
     )
     min_tag_occurrences: int = Field(
         10, ge=1, description="tags on fewer images are left out of the vocabulary"
@@ -180,6 +189,11 @@ class Settings(BaseSettings):
     )
     max_image_bytes: int = Field(
         256 * 2**20, ge=1, description="image files with more bytes are refused"
+    )
+    allow_truncated: bool = Field(
+        False,
+        description="of an image that is truncated or damaged, the part that can be decoded is "
+        "used",
     )
     animation_frame: Literal["first", "middle", "last"] = Field(
         "first", description="the frame by which an animation is seen"

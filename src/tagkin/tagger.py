@@ -16,7 +16,7 @@ import os
 import shutil
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -35,6 +35,7 @@ from tagkin.neighbours import Neighbours
 from tagkin.parallel import map_ahead
 from tagkin.settings import Rank, Settings
 from tagkin.views import embed_views
+from tagkin.vocabulary import TagRules
 
 FORMAT_VERSION = 2
 _READABLE = (1, 2)  # 1 had no neighbours
@@ -81,6 +82,7 @@ class Tagger:
         thresholds: float32 of shape (tags,).
         scores: What training measured, by split.
         neighbours: Training images whose tags count beside the head; None if they don't.
+        rules: What became of its tags since it was trained; None if nothing is known of that.
     """
 
     config: BackboneConfig
@@ -90,6 +92,14 @@ class Tagger:
     thresholds: NDArray[np.float32]
     scores: Mapping[str, Any] = field(default_factory=dict)
     neighbours: Neighbours | None = None
+    rules: TagRules | None = None
+
+    def seen_through(self, rules: TagRules) -> "Tagger":
+        """Returns the same tagger whose tags are renamed, and imply others, by later decisions.
+
+        Of tags that have become one, the first by rank counts.
+        """
+        return replace(self, rules=rules)
 
     def save_in(self, folder: Path) -> Path:
         """Saves under the next free name of the architecture and returns the new folder.
@@ -278,10 +288,21 @@ class Tagger:
         order = np.argsort(-keys, kind="stable")
         if top is None:
             order = order[scores[order] >= self.thresholds[order]]
-        return tuple(
-            PredictedTag(self.tags[i], float(scores[i]), float(self.thresholds[i]))
-            for i in order[:top].tolist()
-        )
+        found: dict[str, PredictedTag] = {}
+        for i in order.tolist():
+            if top is not None and len(found) >= top:
+                break
+            for tag in self._names[i]:
+                found.setdefault(
+                    tag, PredictedTag(tag, float(scores[i]), float(self.thresholds[i]))
+                )
+        return tuple(found.values())[:top]
+
+    @cached_property
+    def _names(self) -> list[tuple[str, ...]]:
+        """For each output its tag as the rules see it, and the tags that this implies."""
+        rules = self.rules
+        return [(tag,) if rules is None else rules.resolve_all([tag]) for tag in self.tags]
 
 
 def _load_neighbours(folder: Path) -> Neighbours:

@@ -1,7 +1,8 @@
 """Tags: fold, rename, count, filter; and labels as a sparse multi-hot matrix.
 
 The order is fixed: a raw tag is folded (case, Unicode, white space), then renamed by the manual
-alias table, then by the accepted decisions; only then are images counted and rare tags left out.
+alias table, then by the accepted decisions; then the tags that these imply are added; only then
+are images counted and rare tags left out.
 Raw tags themselves are never changed.
 """
 
@@ -15,7 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tagkin.decisions import Decision, accepted_merges
+from tagkin.decisions import Decision, accepted_implications, accepted_merges
 from tagkin.errors import SettingsError, VocabularyError
 from tagkin.settings import Settings
 
@@ -25,23 +26,35 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TagRules:
-    """How raw tags become the tags that everything else sees."""
+    """How raw tags become the tags that everything else sees.
+
+    Attributes:
+        fold_case: Whether capitals don't count.
+        unicode_form: The Unicode normal form, or ``none``.
+        aliases: Manual renamings.
+        merges: Renamings by decision, which come after the aliases.
+        exclude: Tags that nobody wants to see.
+        implications: Pairs of a tag and one that each of its images has as well.
+    """
 
     fold_case: bool = True
     unicode_form: str = "NFKC"
     aliases: Mapping[str, str] = field(default_factory=dict)
     merges: Mapping[str, str] = field(default_factory=dict)
     exclude: Iterable[str] = ()
+    implications: Iterable[tuple[str, str]] = ()
 
     @classmethod
     def from_settings(cls, settings: Settings, decisions: Iterable[Decision] = ()) -> "TagRules":
         """Collects the rules from the settings and the decisions of a library."""
+        taken = list(decisions)
         return cls(
             settings.fold_case,
             settings.unicode_form,
             settings.aliases,
-            accepted_merges(decisions),
+            accepted_merges(taken),
             settings.exclude_tags,
+            accepted_implications(taken),
         )
 
     def fold(self, raw: str) -> str:
@@ -71,11 +84,20 @@ class TagRules:
         return folded, aliased, self._renames.get(folded, folded)
 
     def resolve_all(self, raw_tags: Iterable[str]) -> tuple[str, ...]:
-        """Returns the distinct tags of one image in the order in which they were read."""
-        return tuple(dict.fromkeys(tag for raw in raw_tags if (tag := self.resolve(raw))))
+        """Returns the distinct tags of one image in the order in which they were read.
+
+        Tags that these imply, directly or through others, come behind them.
+        """
+        tags = dict.fromkeys(tag for raw in raw_tags if (tag := self.resolve(raw)))
+        if self._implied:  # as in few collections
+            for tag in list(tags):
+                tags.update(dict.fromkeys(self._implied.get(tag, ())))
+        return tuple(tags)
 
     def resolve_weighted(self, row: "ImageRow") -> dict[str, float]:
         """Returns what ``resolve_all`` does with weights, the greatest of those that are one tag.
+
+        A tag that is implied is as sure as the surest tag that implies it.
 
         Returns:
             Tags with weights above 0 and up to 1, for ``Vocabulary.multi_hot``.
@@ -87,6 +109,9 @@ class TagRules:
         for raw in row.tags:
             if tag := self.resolve(raw):
                 greatest[tag] = max(weights.get(raw, 1.0), greatest.get(tag, 0.0))
+        for tag, weight in list(greatest.items()):
+            for implied in self._implied.get(tag, ()):
+                greatest[implied] = max(weight, greatest.get(implied, 0.0))
         return greatest
 
     @cached_property
@@ -115,6 +140,23 @@ class TagRules:
         merges = {self.fold(a): self.fold(b) for a, b in self.merges.items()}
         aliased = self._aliased
         return {tag: _follow(aliased.get(tag, tag), merges) for tag in (*aliased, *merges)}
+
+    @cached_property
+    def _implied(self) -> dict[str, tuple[str, ...]]:
+        """Each tag that implies others with all of them, the nearest first."""
+        direct: dict[str, list[str]] = {}
+        for tag, implied in self.implications:
+            direct.setdefault(self.resolve(tag), []).append(self.resolve(implied))
+        closed = {}
+        for tag in direct:
+            reached = {tag: None}  # a circle comes back to where it was and adds nothing
+            queue = [tag]
+            for current in queue:
+                new = [one for one in direct.get(current, ()) if one and one not in reached]
+                reached.update(dict.fromkeys(new))
+                queue += new
+            closed[tag] = tuple(reached)[1:]
+        return {tag: implied for tag, implied in closed.items() if tag and implied}
 
 
 def read_aliases(path: Path) -> dict[str, str]:

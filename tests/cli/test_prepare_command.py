@@ -108,3 +108,48 @@ def test_weights_and_splits_of_a_table(cwd: Path, run_tagkin: RunTagkin) -> None
     assert "across splits" in done.stderr
     assert "line 4: 1 weight for 2 tags" in done.stderr
     assert "line 5: the split 'later'" in done.stderr
+
+
+def test_a_dump_with_its_options(cwd: Path, run_tagkin: RunTagkin) -> None:
+    dump = cwd / "export.jsonl"
+    items = [
+        {"id": n, "promoted": 0, "up": 1, "down": 0, "image": f"{n}.png", "flags": 1 + n % 2}
+        | {"tags": [{"id": 1, "tag": "kadse", "confidence": 0.5}]}
+        for n in range(4)
+    ]
+    dump.write_text("".join(json.dumps(item) + "\n" for item in [*items, items[0]]))
+    done = run_tagkin("prepare", dump, "--images", "images", "--flags", "sfw")
+    assert done.returncode == 0, done.stderr
+    assert "pr0gramm export" in done.stdout
+    assert "files of this source: 2 added, 0 updated, 0 missing" in done.stdout
+    assert "skipped: other flags 2" in done.stdout
+    dump.write_text(json.dumps(items[0]))
+    done = run_tagkin("prepare", dump, "--images", "images", "--prune")
+    assert "0 added, 0 updated, 1 pruned" in done.stdout
+    assert len(list((cwd / "images").glob("*.png"))) == 4
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["--format", "danbooru"], "there is no format 'danbooru'; choose from: folder"),
+        (["--flags", "sfw"], "--flags has no meaning"),
+        (["--columns", "what"], "write file=NAME,tags=NAME"),
+        (["--columns", ""], "write file=NAME,tags=NAME"),
+    ],
+)
+def test_mistakes_with_a_source_are_one_sentence(
+    cwd: Path, run_tagkin: RunTagkin, options: list[str], expected: str
+) -> None:
+    done = run_tagkin("prepare", "images", *options)
+    assert (done.returncode, done.stdout, "Traceback" in done.stderr) == (2, "", False)
+    assert expected in done.stderr
+
+
+def test_a_dump_without_its_images_says_where_to_look(cwd: Path, run_tagkin: RunTagkin) -> None:
+    post = {"md5": "0" * 32, "file_ext": "png", "tag_string": "x"}
+    (cwd / "d.jsonl").write_text(json.dumps(post))
+    done = run_tagkin("prepare", "d.jsonl")
+    assert done.returncode == 2
+    assert "skipped: image not in the folder 1" in done.stderr
+    assert "--images" in done.stderr

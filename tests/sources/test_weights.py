@@ -67,7 +67,9 @@ def test_weights_that_cannot_be(tags: Any, weights: Any, reason: str) -> None:
     assert len(str(caught.value)) < 200
 
 
-TAGS = st.lists(st.text(st.characters(exclude_characters="|"), max_size=5), max_size=5)
+TAGS = st.lists(
+    st.text(st.characters(codec="utf-8", exclude_characters="|"), max_size=5), max_size=5
+)
 
 
 @given(TAGS, st.data())

@@ -171,14 +171,15 @@ def test_a_new_head_learns_from_nothing_and_is_measured_against_the_given_one(
     # The given head's noise is gone from the one that was learned.
     given = small_head().kernel.ravel()
     assert abs(np.corrcoef(done.result.head.kernel.ravel(), given)[0, 1]) < 0.5
-    nothing = tune(
-        tmp_path / "nothing",
-        tuning_settings(
-            fine_tune_recipe="one-cycle", fine_tune_epochs=1, fine_tune_learning_rate=1e-9
-        ),
+
+
+def test_a_new_head_need_not_beat_the_given_one(tmp_path: Path) -> None:
+    hardly = tuning_settings(
+        fine_tune_recipe="one-cycle", fine_tune_epochs=1, fine_tune_learning_rate=1e-9
     )
-    if nothing.result.best_epoch == 0:
-        np.testing.assert_array_equal(nothing.result.head.kernel, small_head().kernel)
+    done = tune(tmp_path, hardly)
+    assert np.abs(done.result.head.kernel).max() < 1e-6 < np.abs(small_head().kernel).max()
+    assert done.result.best_epoch == 1
 
 
 def test_dropout_before_the_head_fires_while_that_in_the_tail_does_not(tmp_path: Path) -> None:

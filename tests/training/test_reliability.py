@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from tagkin.training.reliability import BINS, reliability
+from tagkin.reliability import BINS
+from tagkin.training.reliability import reliability
 from tagkin.training.score_blocks import ScoreBlocks
 
 

@@ -4,6 +4,9 @@ import pytest
 from tagkin.variants.candidates import containing_pairs, nearest_pairs, string_candidates
 from tagkin.variants.folding import make_form
 from tagkin.variants.incidence import build_incidence
+from tagkin.variants.lexicon import Lexicon
+from tagkin.variants.thesauri import Link
+from tagkin.variants.word_lists import WordLists
 
 
 @pytest.mark.parametrize(
@@ -20,10 +23,26 @@ from tagkin.variants.incidence import build_incidence
         ("vegetable", "vegitable"),
         ("photograph", "phtograhp"),
         ("transport", "transportation"),
+        ("activity", "activities"),
+        ("foot", "feet"),
+        ("cam", "camera"),
+        ("mapsym", "map symbol"),
     ],
 )
 def test_kin_meet(a: str, b: str) -> None:
     assert string_candidates([make_form(a), make_form(b)]) == {(0, 1)}
+
+
+def test_words_that_a_dictionary_links_meet() -> None:
+    lexicon = Lexicon(
+        WordLists({}),
+        {
+            ("garbage", "trash"): Link("garbage", "trash", "synonym", 6.0),
+            ("trash", "work"): Link("trash", "work", "synonym", 1.5),
+        },
+    )
+    forms = [make_form(tag) for tag in ("trash", "garbage", "work")]
+    assert string_candidates(forms, lexicon) == {(0, 1)}
 
 
 def test_numbered_tags_do_not_explode() -> None:

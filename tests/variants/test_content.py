@@ -43,7 +43,7 @@ def test_kin_agree_in_looks_and_company_and_strangers_do_not() -> None:
 def test_one_image_on_a_side_says_nothing() -> None:
     incidence = build_incidence([["a", "b"], ["a", "b"], ["a"], ["b"], ["a"]], 1)
     features = content_features(incidence, None, np.array([0]), np.array([1]))
-    model = fit_content(incidence, None, features, features, seed=0)
+    model = fit_content(incidence, None, ("context",), features, features, seed=0)
     assert not model.fitted
     assert model.llr(features).tolist() == [0.0]
 
@@ -64,7 +64,7 @@ def test_more_alike_never_makes_less_probable() -> None:
     a, b = np.sort(rng.integers(0, len(incidence.names), (2, 400)), axis=0)
     features = content_features(incidence, space, a[a != b], b[a != b])
     none = content_features(incidence, space, a[:0], b[:0])
-    model = fit_content(incidence, space, features, none, seed=0)
+    model = fit_content(incidence, space, ("context", "visual"), features, none, seed=0)
     assert model.fitted
     assert (model.weights >= 0).all()
 

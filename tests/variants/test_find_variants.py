@@ -152,8 +152,8 @@ def test_dbscan_merges_everything_when_vectors_are_nearly_parallel() -> None:
 
 
 def test_baselines_give_no_probability() -> None:
-    tags, vectors = collection({"orchid": ("orchid", "orchids")})
-    for method in ("dbscan", "jarowinkler"):
+    tags, vectors = collection({"orchid": ("orchid flower", "orchid-flower")})
+    for method in ("dbscan", "fingerprint", "jarowinkler"):
         proposals = find_variants(tags, vectors, method=method)
         assert {pair.probability for pair in proposals.pairs} == {None}
         assert proposals.method == method
@@ -163,6 +163,17 @@ def test_baselines_give_no_probability() -> None:
 def test_jaro_winkler_looks_at_spelling_alone() -> None:
     tags, _ = collection({"orchid": ("painting",), "volcano": ("paintings",)})
     assert ("painting", "paintings") in tiers(find_variants(tags, None, method="jarowinkler"))
+
+
+def test_fingerprints_join_the_same_words_in_another_order_and_form() -> None:
+    rows = [["Hill, Old"], ["old hill"], ["café"], ["cafe"], ["ananas"], ["ana-nas"], ["hill"]] * 3
+    proposals = find_variants(rows, None, method="fingerprint")
+    assert set(tiers(proposals)) == {
+        ("Hill, Old", "old hill"),
+        ("cafe", "café"),
+        ("ana-nas", "ananas"),
+    }
+    assert "the same words" in {explain(pair) for pair in proposals.pairs}
 
 
 def test_an_unknown_method_is_told_the_known_ones() -> None:
@@ -189,7 +200,7 @@ def test_vectors_of_other_images_are_refused() -> None:
 def test_the_dict_is_plain_json() -> None:
     tags, vectors = collection({"orchid": ("orchid", "orchids")})
     data = json.loads(json.dumps(find_variants(tags, vectors).to_dict()))
-    assert set(data) == {"method", "groups", "pairs"}
+    assert set(data) == {"method", "groups", "pairs", "content_check"}
     assert set(data["groups"][0]) == {"id", "canonical", "members", "counts", "tier"}
     assert set(data["pairs"][0]) == {"a", "b", "relation", "probability", "evidence"}
 

@@ -3,11 +3,14 @@
 from itertools import combinations
 from typing import Any
 
+import pytest
+
 from tagkin.variants import Proposals
 from tagkin.variants.in_library import find_in_library
 
 # Spellings, plurals, an abbreviation and a synonym, each side on three images or more.
 TRUE_PAIRS = {
+    frozenset({"activity", "activities"}),
     frozenset({"icon", "icons"}),
     frozenset({"flag", "flags"}),
     frozenset({"mime-types", "mimetypes"}),
@@ -65,3 +68,26 @@ def test_dbscan_on_mean_vectors_merges_nearly_everything(demo_library: Any) -> N
 def test_an_accepted_merge_is_not_proposed_again(demo_copy: Any) -> None:
     demo_copy.library.decide("merge", ["flag", "flags"], canonical="flag")
     assert frozenset({"flag", "flags"}) not in merged_pairs(find(demo_copy))
+
+
+@pytest.mark.parametrize("method", ["evidence", "jarowinkler", "fingerprint", "dbscan"])
+def test_rejected_pairs_are_not_proposed_again(demo_copy: Any, method: str) -> None:
+    library = demo_copy.library
+    pairs = {frozenset({"flag", "flags"}), frozenset({"mimetypes", "mime-types"})}
+    for pair in pairs:
+        library.decide("reject", sorted(pair), probability=0.999)
+    library.decide("imply", ["vegitable", "vegetable"])
+    library.decide("related", ["icon", "icons"])
+    pairs |= {frozenset({"vegitable", "vegetable"}), frozenset({"icon", "icons"})}
+    found = find(demo_copy, method=method)
+    assert not merged_pairs(found) & pairs
+    assert not {frozenset((pair.a, pair.b)) for pair in found.pairs} & pairs
+    assert found.groups
+
+
+def test_a_rejection_is_reconsidered_when_the_evidence_is_much_better(demo_copy: Any) -> None:
+    pair = frozenset({"flag", "flags"})
+    demo_copy.library.decide("reject", sorted(pair), probability=0.5)
+    assert pair in merged_pairs(find(demo_copy))
+    demo_copy.library.decide("reject", sorted(pair), probability=0.999)
+    assert pair not in merged_pairs(find(demo_copy))

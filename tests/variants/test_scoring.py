@@ -4,7 +4,12 @@ from tagkin.variants.scoring import PairTable, probabilities, relations
 
 
 def table(
-    string: float, content: float, *, sure: bool = False, counts: tuple[int, int, int] = (20, 10, 0)
+    string: float,
+    content: float,
+    *,
+    sure: bool = False,
+    vouched: bool = False,
+    counts: tuple[int, int, int] = (20, 10, 0),
 ) -> PairTable:
     count_a, count_b, shared = counts
     return PairTable(
@@ -15,6 +20,7 @@ def table(
         shared=np.array([shared]),
         string_llr=np.array([string]),
         sure=np.array([sure]),
+        vouched=np.array([vouched]),
         content_llr=np.array([content]),
     )
 
@@ -49,3 +55,9 @@ def test_relations() -> None:
     assert relation(table(6, 0), 0.2) == "related"
     assert relation(table(0, 0), 0.05) is None
     assert relation(table(0, 0, counts=(990, 10, 10)), 0.05) is None, "it is on nearly every image"
+
+
+def test_synonyms_may_sit_on_the_same_images_and_likeness_may_not() -> None:
+    together = (20, 10, 10)
+    assert probability(table(7.5, 0, counts=together)) < 0.1
+    assert probability(table(7.5, 0, counts=together, vouched=True)) > 0.4

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -97,6 +98,26 @@ def cached_entry(key: str, cache_dir: Path, make: Callable[[Path], None]) -> Pat
     if not _is_whole(entry):
         _make(make, entry)
     return entry / _FILES[0]
+
+
+def exported_sizes(architecture: str, cache_dir: Path) -> dict[int, Path]:
+    """Returns the exported graphs of an architecture, with any weights, by image size.
+
+    int8 graphs are left out. The files are not compared with their checksums, which takes long.
+    """
+    found = {}
+    name = re.compile(rf"{re.escape(architecture)}-(\d+)-[0-9a-f]{{12}}")
+    for entry in sorted(_graphs(cache_dir).glob(f"{architecture}-*")):
+        matched = name.fullmatch(entry.name)
+        if matched and all((entry / file).is_file() for file in (*_FILES, _CHECKSUMS)):
+            found[int(matched[1])] = entry / _FILES[0]
+    return found
+
+
+def is_exported(config: BackboneConfig, cache_dir: Path) -> bool:
+    """Returns whether a backbone's graph, with these weights, seems to be in the cache."""
+    entry = _graphs(cache_dir) / config.graph_key
+    return all((entry / file).is_file() for file in (*_FILES, _CHECKSUMS))
 
 
 def list_cache(cache_dir: Path) -> list[CacheEntry]:

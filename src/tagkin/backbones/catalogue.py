@@ -1,6 +1,7 @@
 """The backbones that can be chosen, and what is known about each."""
 
 import difflib
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -32,6 +33,12 @@ class BackboneSpec:
     top1_source: str
     builder: str
     kind: Literal["download", "package"]
+
+    @property
+    def top1_size(self) -> int:
+        """Pixels a side that the published accuracy holds for."""
+        found = re.search(r"(\d+) px", self.top1_source)
+        return int(found[1]) if found else self.image_size
 
 
 #: The backbone whose real weights are installed with Tagkin.

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagkin.errors import BackboneError
-from tagkin.hardware import has_bf16, has_vnni
+from tagkin.hardware import has_bf16, has_vnni, limited_cores
 
 #: Of the numbers while they are computed; the result is always float32.
 Arithmetic = Literal["f32", "bf16", "f16", "int8"]
@@ -62,6 +62,7 @@ class Runtime:
 
     Attributes:
         input_shape: Of one image: (size, size, 3).
+        requests: How many are under way at once.
     """
 
     def __init__(
@@ -82,10 +83,13 @@ class Runtime:
         """
         ov = import_openvino()
         core = ov.Core()
-        properties = {
+        properties: dict[str, Any] = {
             "PERFORMANCE_HINT": "THROUGHPUT",
             "INFERENCE_PRECISION_HINT": _hint(precision, device),
         }
+        cores = limited_cores() if device == "CPU" else None
+        if cores:  # OpenVINO sees which cores it may use, but not for how much of the time
+            properties["INFERENCE_NUM_THREADS"] = cores
         try:
             model = core.read_model(graph)
             if model.has_rt_info(NEEDS_VNNI) and not has_vnni():
@@ -104,7 +108,7 @@ class Runtime:
             raise BackboneError(f"{graph} is made for single images")
         self._ov = ov
         self._batch = batch
-        self._requests = int(self._compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
+        self.requests = int(self._compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
         self.input_shape: tuple[int, ...] = tuple(self._compiled.input(0).shape)[1:]
         self._dimension = int(shape[1])
 
@@ -120,7 +124,7 @@ class Runtime:
         # Python can wait for ever when it is freed while a callback still needs the interpreter.
         idle = [
             _Request(self._compiled.create_infer_request(), self._pixels())
-            for _ in range(self._requests)
+            for _ in range(self.requests)
         ]
         for request in idle:
             request.infer.set_input_tensor(self._ov.Tensor(request.pixels, shared_memory=True))

@@ -47,6 +47,7 @@ def command(
     from tagkin.tagger import Tagger
     from tagkin.training.train import train
     from tagkin.variants.in_library import find_in_library
+    from tagkin.variants.stored import save_proposals
 
     output = Output(json)
     # The demo shows the same everywhere, whatever the user has configured for a collection of
@@ -76,6 +77,7 @@ def command(
         similar = _similar(opened, config, settings, shown[:_QUERIES])
         output.note("5/5 variants: tags that mean the same")
         proposals = find_in_library(opened, config.fingerprint, settings)
+        save_proposals(opened, proposals)
     if json:
         output.json(
             {
@@ -104,6 +106,7 @@ def command(
         f"\nThe library is in {library}. Go on with it, for example:\n"
         f"  {tagkin} similar --tag bird --library {library}\n"
         f"  {tagkin} predict YOUR_IMAGE --library {library}\n"
+        f"  {tagkin} variants accept --safe --library {library}\n"
         f"or read your own collection with '{tagkin} prepare FOLDER'.",
         markup=False,
     )

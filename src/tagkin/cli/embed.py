@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from tagkin.cli.options import (
+    AnywayOption,
     FitOption,
     ImageSizeOption,
     JsonOption,
@@ -48,11 +49,13 @@ def command(
             show_default=False,
         ),
     ] = None,
+    anyway: AnywayOption = False,
     json: JsonOption = False,
 ) -> None:
     """Make one vector per image; goes on where it stopped."""
     from rich.markup import escape
 
+    from tagkin.cli.announce import announce_embedding
     from tagkin.cli.progress import ProgressBars
     from tagkin.cli.session import Output, Session, printable
     from tagkin.embeddings import embed, export_vectors
@@ -73,6 +76,7 @@ def command(
     }
     session = Session(library, options, output=output)
     opened = session.open_library()
+    announce_embedding(session, opened, anyway=anyway)
     config = session.backbone(opened)
     with ProgressBars(output.notes) as progress:
         report = embed(opened, config, session.settings, progress=progress)

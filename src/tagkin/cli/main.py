@@ -1,17 +1,15 @@
 """The entry point ``tagkin``."""
 
-import functools
 import io
 import os
 import sys
-from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from tagkin import __version__
-from tagkin.cli import cache, demo, embed, predict, prepare, similar, train, variants
-from tagkin.errors import TagkinError
+from tagkin.cli import cache, demo, embed, predict, prepare, recommend, similar, train, variants
+from tagkin.cli.guard import guarded
 
 app = typer.Typer(
     name="tagkin",
@@ -21,31 +19,11 @@ app = typer.Typer(
 )
 
 
-def _guarded(command: Callable[..., None]) -> Callable[..., None]:
-    """Turns a user's mistake into one clear message and exit code 2, never a traceback."""
-
-    @functools.wraps(command)
-    def run_command(*args: Any, **options: Any) -> None:
-        try:
-            command(*args, **options)
-        except TagkinError as error:
-            print(f"error: {error}", file=sys.stderr)
-            raise typer.Exit(2) from error
-        except KeyboardInterrupt as stop:
-            told = "stopped; what was stored stays, and the same command goes on from there"
-            print(told, file=sys.stderr)
-            raise typer.Exit(130) from stop
-        except BrokenPipeError:
-            raise
-        except OSError as error:  # the disk or a permission, where no message of ours was due
-            print(f"error: {error}; nothing that was stored is lost", file=sys.stderr)
-            raise typer.Exit(1) from error
-
-    return run_command
-
-
-for module in (prepare, embed, train, predict, similar, variants, demo, cache):
-    app.command(module.NAME)(_guarded(module.command))
+for module in (prepare, embed, train, predict, similar):
+    app.command(module.NAME)(guarded(module.command))
+app.add_typer(variants.app)
+for module in (recommend, demo, cache):
+    app.command(module.NAME)(guarded(module.command))
 
 
 def _print_version(wanted: bool) -> None:

@@ -74,3 +74,7 @@ PrecisionOption = Annotated[
         show_default=False,
     ),
 ]
+AnywayOption = Annotated[
+    bool,
+    typer.Option("--anyway", help="Try it even if it can't fit into the memory or onto the disk."),
+]

@@ -2,11 +2,15 @@
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tagkin.cli.options import JsonOption, LibraryOption, ModelOption
+
+if TYPE_CHECKING:
+    from tagkin.cli.session import Session
+    from tagkin.tagger import Tagger
 
 NAME = "predict"
 
@@ -47,11 +51,10 @@ def command(
 ) -> None:
     """Name the tags of images. Exit code 1 if any of them could not be read."""
     from tagkin.cli.session import Output, Session, printable
-    from tagkin.tagger import Tagger
 
     output = Output(json)
     session = Session(library, {"model_architecture": model, "rank": rank}, output=output)
-    loaded = Tagger.load(_find(session.settings.library, tagger, model))
+    loaded = _load(session, tagger, model)
     failed = False
     for prediction in loaded.predict(_files(paths), session.settings, top=top):
         failed = failed or prediction.error is not None
@@ -69,16 +72,18 @@ def command(
         raise typer.Exit(1)
 
 
-def _find(library: Path, tagger: str | None, model: str | None) -> Path:
-    from tagkin.library import Library
-    from tagkin.tagger import find_tagger
+def _load(session: "Session", tagger: str | None, model: str | None) -> "Tagger":
+    """Loads a tagger; one of a library sees its tags through the decisions taken since."""
+    from tagkin.tagger import Tagger, find_tagger
+    from tagkin.vocabulary import TagRules
 
     if tagger and (Path(tagger) / "tagger.json").is_file():
-        return Path(tagger)
-    opened = Library.open(library)
+        return Tagger.load(Path(tagger))
+    opened = session.open_library()
     active = opened.state.active_backbone or {}
     architecture = model or (None if tagger else active.get("architecture"))
-    return find_tagger(opened.taggers_path, tagger, architecture)
+    loaded = Tagger.load(find_tagger(opened.taggers_path, tagger, architecture))
+    return loaded.seen_through(TagRules.from_settings(session.settings, opened.decisions()))
 
 
 def _files(paths: Iterable[Path]) -> Iterator[Path]:

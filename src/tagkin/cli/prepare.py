@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from tagkin.cli.session import Output
+    from tagkin.library import Library
     from tagkin.prepare_report import PrepareReport
+    from tagkin.settings import Settings
     from tagkin.vocabulary_report import VocabularyReport
 
 NAME = "prepare"
@@ -22,8 +24,8 @@ def command(
         Path,
         typer.Argument(
             help="A folder of images with tags in text files beside them (img.txt or img.jpg.txt), "
-            "or a table (CSV, TSV, Parquet) with the columns 'file' and 'tags', and 'weights' and "
-            "'split' if you like."
+            "a table (CSV, TSV, Parquet) with the columns 'file' and 'tags', and 'weights' and "
+            "'split' if you like, or one of the other formats of docs/sources.md."
         ),
     ],
     library: LibraryOption = None,
@@ -75,7 +77,72 @@ def command(
         ),
     ] = None,
     allow_outside: Annotated[
-        bool, typer.Option("--allow-outside", help="Let a table name files outside its folder.")
+        bool,
+        typer.Option("--allow-outside", help="Let a table or dump name files outside its folder."),
+    ] = False,
+    source_format: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            metavar="NAME",
+            help="What the source is: folder, csv (TSV as well), parquet, booru, deepdanbooru, "
+            "pr0gramm, hydrus, coco, imagefolder, webdataset or embedded. (default: told by its "
+            "content)",
+            show_default=False,
+        ),
+    ] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KIND=NAME,...",
+            help="Names of a table's columns: file=NAME, tags=NAME, weights=NAME, split=NAME. "
+            "(default: guessed)",
+            show_default=False,
+        ),
+    ] = None,
+    images: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Folder of the images of a table or dump. (default: the one it lies in)",
+            show_default=False,
+        ),
+    ] = None,
+    folder_tags: Annotated[
+        bool,
+        typer.Option("--folder-tags", help="Take the names of sub-folders as tags as well."),
+    ] = False,
+    flags: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FLAG,...",
+            help="Of a pr0gramm export, only the items with one of these flags: sfw, nsfw, nsfl, "
+            "nsfp, or a number. (default: all)",
+            show_default=False,
+        ),
+    ] = None,
+    tags_key: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KEY.KEY",
+            help="Where the tags are in JSON sidecars of Hydrus. (default: tags)",
+            show_default=False,
+        ),
+    ] = None,
+    prune: Annotated[
+        bool,
+        typer.Option(
+            "--prune",
+            help="Take files out of the library that the source no longer has. Files themselves "
+            "are never deleted.",
+        ),
+    ] = False,
+    allow_truncated: Annotated[
+        bool,
+        typer.Option(
+            "--allow-truncated",
+            help="Of an image that is truncated or damaged, use the part that can be decoded.",
+        ),
     ] = False,
     seed: Annotated[
         int | None,
@@ -111,16 +178,31 @@ def command(
         "fold_case": fold_case,
         "unicode_form": _known_form(unicode_form),
         "seed": seed,
+        "allow_truncated": allow_truncated or None,
     }
     session = Session(library, options, output=output)
-    opened = open_source(source, separator=separator, allow_outside=allow_outside)
+    opened = open_source(
+        source,
+        format=source_format,
+        separator=separator,
+        allow_outside=allow_outside,
+        columns=_read_columns(columns),
+        images=images,
+        folder_tags=folder_tags,
+        flags=flags,
+        tags_key=tags_key,
+    )
     target = Library.create_or_open(session.settings.library)
     with ProgressBars(output.notes) as progress:
-        report = prepare(target, opened, session.settings, progress=progress)
+        report = prepare(target, opened, session.settings, prune=prune, progress=progress)
     if not report.images and not report.problems:
+        skipped = ", ".join(f"{what} {count}" for what, count in report.skipped.items())
         raise SourceError(
-            f"no image was found in {source}: name the folder that holds them, or a table whose "
-            "'file' column does"
+            f"no image was found in {source} (skipped: {skipped}): name the folder of its images "
+            "with --images"
+            if skipped
+            else f"no image was found in {source}: name the folder that holds them, or a table "
+            "whose 'file' column does"
         )
     said = {name: getattr(session.settings, name) for name in REMEMBERED_OPTIONS}
     target.update_state(remembered={k: v for k, v in said.items() if k in session.options})
@@ -131,6 +213,8 @@ def command(
     else:
         output.print(printable(opened.description), markup=False)
         print_prepared(output, report, target.path)
+        if not _names_a_backbone(session.settings, target):
+            output.note("next: 'tagkin embed'; 'tagkin recommend' says which backbone suits here")
     if report.groups_across_splits:
         output.note(
             "warning: groups of near-duplicates that lie across splits, because the source or an "
@@ -140,6 +224,27 @@ def command(
     if report.problems:
         output.note(f"{len(report.problems)} problems (everything else was kept):")
         output.problems(report.problems)
+
+
+def _names_a_backbone(settings: "Settings", library: "Library") -> bool:
+    """Whether the owner has chosen one: in the settings, or by embedding with it."""
+    return "model_architecture" in settings.model_fields_set or bool(library.state.active_backbone)
+
+
+def _read_columns(text: str | None) -> dict[str, str]:
+    """Reads ``file=NAME,tags=NAME``."""
+    from tagkin.errors import SettingsError
+
+    columns: dict[str, str] = {}
+    for part in (text or "").split(",") if text is not None else ():
+        kind, equals, name = part.partition("=")
+        if not (equals and kind.strip() and name.strip()):
+            raise SettingsError(
+                f"--columns {text!r} can't be read: write file=NAME,tags=NAME, with the names of "
+                "your columns"
+            )
+        columns[kind.strip()] = name.strip()
+    return columns
 
 
 def _known_form(name: str | None) -> str | None:
@@ -169,6 +274,16 @@ def print_prepared(output: "Output", report: "PrepareReport", path: Path) -> Non
         f"{report.duplicate_files} duplicate files, {report.untagged_images} without tags, "
         f"{report.near_duplicate_groups} groups of near-duplicates)"
     )
+    changes = report.changes
+    gone = f"{changes.missing} missing" if not changes.pruned else f"{changes.pruned} pruned"
+    output.print(f"files of this source: {changes.added} added, {changes.updated} updated, {gone}")
+    if report.skipped:
+        output.print(
+            "skipped: " + ", ".join(f"{what} {n}" for what, n in report.skipped.items()),
+            markup=False,
+        )
+    if report.truncated_images:
+        output.print(f"truncated images, of which a part is used: {report.truncated_images}")
     output.print(", ".join(f"{name} {count}" for name, count in report.splits.items()))
     most = ", ".join(f"{tag} {n}" for tag, n in list(vocabulary.counts.items())[:8])
     dots = " ..." if len(vocabulary.tags) > 8 else ""

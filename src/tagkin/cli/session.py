@@ -26,6 +26,7 @@ REMEMBERED_OPTIONS = (
     "aliases",
     "fold_case",
     "unicode_form",
+    "allow_truncated",
 )
 
 
@@ -109,26 +110,18 @@ class Session:
             )
         return config
 
-    def _choose_backbone(self, library: "Library") -> "BackboneConfig":
-        from tagkin.backbones import BackboneConfig, resolve_backbone
-        from tagkin.embeddings import LibrarySample
+    def wanted_backbone(self, library: "Library") -> "BackboneConfig | Settings":
+        """Returns the active backbone if it is to be used as it is, else the settings of one."""
+        from tagkin.backbones import BackboneConfig
 
-        sample = LibrarySample(library, self.settings)
         stored = library.state.active_backbone
         active = BackboneConfig.from_dict(stored) if stored else None
         asked = {name: self.options[name] for name in BACKBONE_OPTIONS if name in self.options}
         if active is None:
-            return resolve_backbone(self.settings, sample, self.output.note)
-        name = f"onnx:{active.weights}" if active.is_onnx else active.architecture
+            return self.settings
         if not asked:
-            configured = self.settings.model_architecture
-            default = Settings.model_fields["model_architecture"].default
-            if configured not in (name, default):
-                self.output.note(
-                    f"note: using {active.architecture}, which this library was last embedded "
-                    f"with; pass --model {configured} to change to the one in the settings"
-                )
             return active
+        name = _name_of(active)
         remembered = dict(library.state.remembered)
         if _same_model(asked.get("model_architecture", name), name):
             remembered |= {
@@ -138,8 +131,28 @@ class Session:
                 "views": () if "fit" in asked else active.views,
                 "precision": active.precision,
             }
-        settings = load_settings(self.options, remembered)
-        return resolve_backbone(settings, sample, self.output.note)
+        return load_settings(self.options, remembered)
+
+    def _choose_backbone(self, library: "Library") -> "BackboneConfig":
+        from tagkin.backbones import resolve_backbone
+        from tagkin.embeddings import LibrarySample
+
+        sample = LibrarySample(library, self.settings)
+        wanted = self.wanted_backbone(library)
+        if isinstance(wanted, Settings):
+            return resolve_backbone(wanted, sample, self.output.note)
+        configured = self.settings.model_architecture
+        default = Settings.model_fields["model_architecture"].default
+        if configured not in (_name_of(wanted), default):
+            self.output.note(
+                f"note: using {wanted.architecture}, which this library was last embedded "
+                f"with; pass --model {configured} to change to the one in the settings"
+            )
+        return wanted
+
+
+def _name_of(config: "BackboneConfig") -> str:
+    return f"onnx:{config.weights}" if config.is_onnx else config.architecture
 
 
 def _same_model(asked: str, active: str) -> bool:

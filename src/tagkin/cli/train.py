@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tagkin.cli.options import JsonOption, LibraryOption, ModelOption
+from tagkin.cli.options import AnywayOption, JsonOption, LibraryOption, ModelOption
 
 if TYPE_CHECKING:
     from tagkin.cli.session import Output
@@ -92,10 +92,12 @@ def command(
         int | None,
         typer.Option(metavar="N", help="Seed of training. (default: 0)", show_default=False),
     ] = None,
+    anyway: AnywayOption = False,
     json: JsonOption = False,
 ) -> None:
     """Train a tagger on the vectors: dropout and a dense sigmoid layer, the best epoch kept."""
     from tagkin.backbones import cached_graph
+    from tagkin.cli.announce import announce_embedding, announce_fine_tuning
     from tagkin.cli.progress import ProgressBars
     from tagkin.cli.session import Output, Session
     from tagkin.embeddings import embed
@@ -116,6 +118,9 @@ def command(
     }
     session = Session(library, options, output=output)
     opened = session.open_library()
+    announce_embedding(session, opened, anyway=anyway)
+    if fine_tune:
+        announce_fine_tuning(session, opened, anyway=anyway)
     config = session.backbone(opened)
     with ProgressBars(output.notes) as progress:
         embedded = embed(opened, config, session.settings, progress=progress)

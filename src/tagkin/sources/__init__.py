@@ -1,51 +1,55 @@
 """Readers of tagging conventions: each turns a collection into a stream of image records."""
 
 from pathlib import Path
+from typing import Unpack
 
 from tagkin.errors import SourceError
-from tagkin.sources.csv_rows import CSV_EXTENSIONS, open_csv
-from tagkin.sources.folder import open_folder
-from tagkin.sources.parquet_rows import PARQUET_EXTENSIONS, PARQUET_MAGIC, open_parquet
-from tagkin.sources.record import ImageRecord, Source, SourceProblem
-from tagkin.sources.table import Rows, open_rows
+from tagkin.sources.detecting import detect
+from tagkin.sources.formats import FORMATS
+from tagkin.sources.options import SourceKeywords, SourceOptions
+from tagkin.sources.record import ImageRecord, Skipped, Source, SourceProblem
 
-__all__ = ["ImageRecord", "Source", "SourceProblem", "open_source"]
+__all__ = ["FORMATS", "ImageRecord", "Skipped", "Source", "SourceProblem", "open_source"]
 
 
-def open_source(path: Path, *, separator: str | None = None, allow_outside: bool = False) -> Source:
+def open_source(path: Path, **options: Unpack[SourceKeywords]) -> Source:
     """Opens a collection by what it looks like.
 
     Args:
-        path: A folder of images with ``.txt`` files beside them, or a CSV, TSV or Parquet table
-            with a ``file`` and a ``tags`` column.
-        separator: What separates the tags within a cell of a table; detected if None, and each
-            cell is a single tag if empty.
-        allow_outside: Whether a table may name files outside of its own folder.
+        path: A folder or file in one of the formats that ``docs/sources.md`` describes.
+        **options: See `SourceOptions`.
 
     Raises:
-        SourceError: It is none of these, or can't be read at all.
+        SourceError: It has none of these formats, or one can't be told from another, or it can't
+            be read at all; or an option has no meaning for it.
     """
+    chosen = SourceOptions(**options)
+    if chosen.format is not None and chosen.format not in FORMATS:
+        raise SourceError(
+            f"there is no format {chosen.format!r}; choose from: {', '.join(FORMATS)}"
+        )
+    if chosen.images is not None and not chosen.images.is_dir():
+        raise SourceError(f"{chosen.images} is not a folder: name the one that holds the images")
     try:
-        if path.is_dir():
-            return open_folder(path)
         if not path.exists():
             raise SourceError(f"{path} doesn't exist")
-        rows = _table_rows(path) if path.is_file() else None
+        if not (path.is_file() or path.is_dir()):
+            raise SourceError(f"{path} isn't a known kind of collection: no file and no folder")
+        name = chosen.format or detect(path, tags_key=chosen.tags_key)
+        known = FORMATS[name]
+        if path.is_dir() and not known.takes_folders:
+            raise SourceError(f"{path} is a folder, and --format {name} reads a file: name that")
+        _check_options(path, name, chosen)
+        return known.open(path, chosen)
     except (OSError, ValueError) as error:
         raise SourceError(f"{path} can't be read: {error}") from error
-    if rows is None:
-        raise SourceError(
-            f"{path} isn't a known kind of collection. Give a folder of images with tags in .txt "
-            "files beside them, or a .csv, .tsv or .parquet table with the columns 'file' and "
-            "'tags'"
-        )
-    return open_rows(path, rows, separator, allow_outside)
 
 
-def _table_rows(path: Path) -> Rows | None:
-    with path.open("rb") as file:
-        magic = file.read(len(PARQUET_MAGIC))
-    extension = path.suffix.lower()
-    if magic == PARQUET_MAGIC or extension in PARQUET_EXTENSIONS:
-        return open_parquet(path)
-    return open_csv(path) if extension in CSV_EXTENSIONS else None
+def _check_options(path: Path, name: str, options: SourceOptions) -> None:
+    for option in ("columns", "images", "folder_tags", "flags", "tags_key"):
+        if getattr(options, option) and option not in FORMATS[name].options:
+            fitting = [one for one, known in FORMATS.items() if option in known.options]
+            raise SourceError(
+                f"--{option.replace('_', '-')} has no meaning for {path}, which is read as {name}; "
+                f"it is for: {', '.join(fitting)}"
+            )

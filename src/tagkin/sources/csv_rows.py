@@ -2,7 +2,7 @@
 
 import codecs
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -75,8 +75,15 @@ class CsvRows:
         )
 
 
-def open_csv(path: Path) -> CsvRows:
+def open_csv(
+    path: Path, given: Mapping[str, str] | None = None, more_tags: Sequence[str] = ()
+) -> CsvRows:
     """Finds out the encoding, the delimiter and the columns.
+
+    Args:
+        path: The file.
+        given: See `find_columns`.
+        more_tags: See `find_columns`.
 
     Raises:
         SourceError: The file is empty, in another encoding than UTF-8 or UTF-16, or has no header
@@ -84,11 +91,14 @@ def open_csv(path: Path) -> CsvRows:
     """
     encoding = _verified_encoding(path)
     headers = {mark: _header(path, encoding, mark) for mark in ",;\t"}
+    widest = max(headers.values(), key=len)
+    if given:  # names are looked for, and missed, where there are most columns
+        headers = {mark: header for mark, header in headers.items() if header == widest}
     for delimiter, header in headers.items():
-        columns = find_columns(header)
+        columns = find_columns(header, given, more_tags)
         if columns:
             return CsvRows(path.absolute(), encoding, delimiter, len(header), columns)
-    raise missing_columns(path, max(headers.values(), key=len))
+    raise missing_columns(path, widest)
 
 
 def _header(path: Path, encoding: str, delimiter: str) -> list[str]:

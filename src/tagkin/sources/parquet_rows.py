@@ -1,6 +1,6 @@
 """The rows of a Parquet file, read in batches."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import repeat
@@ -78,8 +78,15 @@ class ParquetRows:
                 yield Row(f"row {at}", problem=str(error))
 
 
-def open_parquet(path: Path) -> ParquetRows:
+def open_parquet(
+    path: Path, given: Mapping[str, str] | None = None, more_tags: Sequence[str] = ()
+) -> ParquetRows:
     """Reads the schema.
+
+    Args:
+        path: The file.
+        given: See `find_columns`.
+        more_tags: See `find_columns`.
 
     Raises:
         SourceError: The file is damaged, lacks the path or the tags, or a column holds other things
@@ -93,7 +100,7 @@ def open_parquet(path: Path) -> ParquetRows:
             schema = file.schema_arrow
     except (pa.ArrowException, OSError, ValueError) as error:
         raise SourceError(f"{path} can't be read as Parquet: {error}") from error
-    columns = find_columns(schema.names)
+    columns = find_columns(schema.names, given, more_tags)
     if not columns:
         raise missing_columns(path, schema.names)
     kinds = (

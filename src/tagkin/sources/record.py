@@ -40,6 +40,20 @@ class SourceProblem:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """Something that a source left out on purpose; it is counted, not listed.
+
+    Attributes:
+        reason: A few words that many have in common, such as ``video``.
+    """
+
+    reason: str
+
+
+Item = ImageRecord | SourceProblem | Skipped
+
+
 class Source(Protocol):
     """A collection that can be read from start to end, any number of times.
 
@@ -48,12 +62,19 @@ class Source(Protocol):
     """
 
     @property
+    def path(self) -> Path:
+        """The folder or file, absolute."""
+
+    @property
     def name(self) -> str:
-        """The convention in one word: ``folder``, ``csv`` or ``parquet``."""
+        """The convention in one word, as ``--format`` takes it."""
 
     @property
     def description(self) -> str:
         """How the source was understood, for the owner to check."""
 
-    def __iter__(self) -> Iterator[ImageRecord | SourceProblem]:
+    def __iter__(self) -> Iterator[Item]:
         """Reads the source."""
+
+    def count(self) -> Iterator[None]:
+        """Goes through the source as quickly as can be, an item at a time."""

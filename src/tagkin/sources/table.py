@@ -1,13 +1,14 @@
 """Tables of images and tags: what their columns, cells and paths mean, whatever the format."""
 
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
 from tagkin.errors import SourceError
+from tagkin.sources.options import SourceOptions
+from tagkin.sources.paths import ImagePaths
 from tagkin.sources.record import ImageRecord, SourceProblem
 from tagkin.sources.text import detect_separator
 from tagkin.sources.weights import Weight, weigh
@@ -19,7 +20,7 @@ TAG_COLUMNS = ("tags", "tag", "labels", "keywords")
 WEIGHT_COLUMNS = ("weights", "weight", "confidence")
 SPLIT_COLUMNS = ("split",)
 
-_SPLITS: dict[str, Split] = {
+SPLIT_NAMES: dict[str, Split] = {
     "train": "train",
     **dict.fromkeys(("validation", "val", "valid", "dev"), "validation"),
     "test": "test",
@@ -86,17 +87,16 @@ class TableSource:
     """A table with a row per image, or several, whose tags then add up.
 
     Attributes:
-        path: The table; relative paths in it start from its folder.
+        path: The table.
         rows: Its content.
         separator: What separates the tags within a cell; "" if each cell is one tag.
-        allow_outside: Whether images may lie outside of the table's folder. A table from elsewhere
-            could otherwise have any file of this machine read.
+        images: Makes paths of what it names.
     """
 
     path: Path
     rows: Rows
     separator: str
-    allow_outside: bool
+    images: ImagePaths
 
     @property
     def name(self) -> str:
@@ -114,52 +114,69 @@ class TableSource:
 
     def __iter__(self) -> Iterator[ImageRecord | SourceProblem]:
         """Reads the table; a bad row is a `SourceProblem` that names its place."""
-        folder = os.path.realpath(self.path.parent)
         for row in self.rows:
-            problem = row.problem or self._problem_with(row.file, folder)
-            yield (
-                SourceProblem(self.path, f"{row.place}: {problem}")
-                if problem
-                else (self._read(row))
-            )
+            try:
+                yield self._read(row)
+            except ValueError as error:
+                yield SourceProblem(self.path, f"{row.place}: {error}")
 
-    def _read(self, row: Row) -> ImageRecord | SourceProblem:
-        try:
-            tags, weights = weigh(row.tags, row.weights, self.separator)
-            split = _read_split(row.split)
-        except ValueError as error:
-            return SourceProblem(self.path, f"{row.place}: {error}")
-        return ImageRecord(_without_dots(self.path.parent / row.file), tags, weights, split)
+    def count(self) -> Iterator[None]:
+        """Goes through the rows."""
+        return (None for _ in self.rows)
 
-    def _problem_with(self, file: str, folder: str) -> str:
-        if not file.strip():
-            return "the file column is empty"
-        if "\0" in file:
-            return "a path can't hold a NUL character"
-        if not (self.allow_outside or _is_inside(self.path.parent / file, folder)):
-            shown = file if len(file) <= 200 else file[:200] + "..."
-            return f"{shown} is outside of the table's folder; --allow-outside reads it anyway"
-        return ""
+    def _read(self, row: Row) -> ImageRecord:
+        if row.problem:
+            raise ValueError(row.problem)
+        path = self.images.path_of(row.file)
+        tags, weights = weigh(row.tags, row.weights, self.separator)
+        return ImageRecord(path, tags, weights, read_split(row.split))
 
 
-def open_rows(path: Path, rows: Rows, separator: str | None, allow_outside: bool) -> TableSource:
+def open_rows(path: Path, rows: Rows, options: SourceOptions) -> TableSource:
     """Makes a source of a table's rows, detecting the separator of tags if it isn't given.
 
     Raises:
         SourceError: The table can't be read.
     """
+    separator = options.separator
     if separator is None:
         sample = islice(rows, _SAMPLE_ROWS)
         separator = detect_separator([row.tags for row in sample if isinstance(row.tags, str)])
-    return TableSource(path.absolute(), rows, separator, allow_outside)
+    whose = "the table's folder" if options.images is None else "the folder of images"
+    images = ImagePaths(options.image_folder(path), options.allow_outside, whose)
+    return TableSource(path.absolute(), rows, separator, images)
 
 
-def find_columns(columns: Sequence[str]) -> Columns | None:
-    """Where the columns are that mean something; None if the path or the tags are missing."""
+def find_columns(
+    columns: Sequence[str], given: Mapping[str, str] | None = None, more_tags: Sequence[str] = ()
+) -> Columns | None:
+    """Where the columns are that mean something; None if the path or the tags are missing.
+
+    Args:
+        columns: All names, in their order.
+        given: Names that the owner gave, by what they mean.
+        more_tags: Further names that the column of tags may have.
+
+    Raises:
+        SourceError: A name that was given is not among the columns, or means nothing.
+    """
     positions = {name.strip().lower(): at for at, name in reversed(list(enumerate(columns)))}
+    kinds = {
+        "file": FILE_COLUMNS,
+        "tags": (*TAG_COLUMNS, *more_tags),
+        "weights": WEIGHT_COLUMNS,
+        "split": SPLIT_COLUMNS,
+    }
+    for kind, name in (given or {}).items():
+        if kind not in kinds:
+            raise SourceError(f"a column can't be a {kind!r}; it can be {', '.join(kinds)}")
+        if name.strip().lower() not in positions:
+            found = ", ".join(repr(column[:40]) for column in columns[:20]) or "none"
+            raise SourceError(f"there is no column {name!r}; the columns are: {found}")
+        kinds[kind] = (name.strip().lower(),)
     file, tags, weights, split = (
         next((positions[name] for name in names if name in positions), None)
-        for names in (FILE_COLUMNS, TAG_COLUMNS, WEIGHT_COLUMNS, SPLIT_COLUMNS)
+        for names in kinds.values()
     )
     return None if file is None or tags is None else Columns(file, tags, weights, split)
 
@@ -169,25 +186,18 @@ def missing_columns(path: Path, columns: Sequence[str]) -> SourceError:
     found = ", ".join(repr(name[:40]) for name in columns[:20]) or "none"
     return SourceError(
         f"{path} needs a header with a column for the path ({', '.join(FILE_COLUMNS)}) and one for "
-        f"the tags ({', '.join(TAG_COLUMNS)}); its columns are: {found}"
+        f"the tags ({', '.join(TAG_COLUMNS)}), or be told with --columns file=NAME,tags=NAME; its "
+        f"columns are: {found}"
     )
 
 
-def _read_split(cell: str) -> Split | None:
-    name = cell.strip().lower()
-    if name and name not in _SPLITS:
-        raise ValueError(f"the split {cell.strip()[:40]!r} is none of {', '.join(_SPLITS)}")
-    return _SPLITS.get(name)
+def read_split(name: str) -> Split | None:
+    """Returns the split that a name stands for; None for white space.
 
-
-def _is_inside(path: Path, folder: str) -> bool:
-    try:
-        # With symbolic links resolved, for a link may lead out as `..` does.
-        return os.path.commonpath([os.path.realpath(path), folder]) == folder
-    except (OSError, ValueError):  # on another drive
-        return False
-
-
-def _without_dots(path: Path) -> Path:
-    # `a/../b` is not `b` if `a` is a link, so only the file system can tell.
-    return Path(os.path.realpath(path)) if ".." in path.parts else path
+    Raises:
+        ValueError: It is none of the names of splits.
+    """
+    plain = name.strip().lower()
+    if plain and plain not in SPLIT_NAMES:
+        raise ValueError(f"the split {name.strip()[:40]!r} is none of {', '.join(SPLIT_NAMES)}")
+    return SPLIT_NAMES.get(plain)

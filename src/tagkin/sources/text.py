@@ -43,8 +43,27 @@ def decode_text(data: bytes) -> str:
 
 
 def clean_tags(parts: Iterable[str]) -> tuple[str, ...]:
-    """Strips surrounding white space and drops what is then empty; keeps all else raw."""
-    return tuple(tag for part in parts if (tag := part.strip()))
+    """Strips surrounding white space and drops what is then empty; keeps all else raw.
+
+    Half a surrogate pair, which JSON can hold and UTF-8 can't, becomes U+FFFD.
+    """
+    return tuple(
+        tag if tag.isascii() else mend_surrogates(tag) for part in parts if (tag := part.strip())
+    )
+
+
+def mend_surrogates(text: str) -> str:
+    """Returns text that UTF-8 can hold: pairs of surrogates joined, halves made U+FFFD."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
+def split_lines(text: str) -> list[str]:
+    """Splits text at the ends of lines as files have them, and nowhere else."""
+    return _LINE_END.split(text)
 
 
 def split_sidecar(text: str) -> tuple[str, ...]:

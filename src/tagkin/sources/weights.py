@@ -41,7 +41,7 @@ def weigh(tags: str | Sequence[str], weights: str | Sequence[Weight], separator:
 
 
 def _pair(pairs: Iterable[tuple[str, Weight]]) -> Weighted:
-    kept = [(name, _read(name, number)) for tag, number in pairs if (name := tag.strip())]
+    kept = [(name, _read(name, number)) for tag, number in pairs for name in clean_tags([tag])]
     tags, weights = tuple(tag for tag, _ in kept), tuple(weight for _, weight in kept)
     return tags, weights if any(weight < 1 for weight in weights) else ()
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tagkin.training.reliability import Reliability, ReliabilityCounts
+from tagkin.reliability import Reliability, ReliabilityCounts
 from tagkin.training.score_blocks import ScoreBlocks, presence
 
 #: Lengths of an image's list of tags at which precision and recall are measured.

@@ -40,7 +40,7 @@ class FineTuned:
 
     Attributes:
         head: Of the best epoch.
-        best_epoch: 0 if no epoch was better than the start.
+        best_epoch: 0 if no epoch was better than the start. A new head is not compared with it.
         history: One entry for each epoch, from epoch 0, the start, on.
     """
 
@@ -222,11 +222,18 @@ class _Run:
         value = mean_average_precision(self._validation_labels, logits)
         value = 0.0 if np.isnan(value) else value  # no tag is on a validation image
         state.weights, state.optimizer = self.learner.weights(), self.learner.optimizer_state()
-        best = state.history[state.best_epoch].validation_map if state.history else -1.0
         number = len(state.history)
         state.history.append(EpochMetrics(number, *means, value, time.monotonic() - started))
-        if value > best:
+        if number and value > self._to_beat(state):
             state.best_epoch = number
+
+    def _to_beat(self, state: State) -> float:
+        """Returns the validation mAP above which an epoch becomes the best."""
+        if self._recipe.new_head and not state.best_epoch:
+            # A head of a few epochs, made for a tail that moves, is no match for one that phase 1
+            # trained to its best; whether the tail has become better shows when both have that.
+            return -1.0
+        return state.history[state.best_epoch].validation_map
 
     def _moments(self) -> list[NDArray[np.float32]]:
         rng = np.random.default_rng(self._settings.seed)

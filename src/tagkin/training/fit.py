@@ -12,6 +12,7 @@ from tagkin.head import Head
 from tagkin.progress import Progress, silent
 from tagkin.settings import Settings
 from tagkin.training.checkpoint import EpochMetrics
+from tagkin.training.learning_set import LearningSet
 from tagkin.training.losses import build_loss, decision_accuracy
 from tagkin.training.metrics import mean_average_precision
 from tagkin.training.score_blocks import ScoreBlocks, tag_counts
@@ -115,6 +116,25 @@ def fit_head(
     progress("training the head", settings.max_epochs, settings.max_epochs)
     best = max(history, key=lambda epoch: epoch.validation_map)
     return Fit(current(), best.epoch, tuple(history))
+
+
+def fit_on(
+    data: LearningSet,
+    settings: Settings,
+    *,
+    progress: Progress = silent,
+    epoch_done: Callable[[EpochMetrics], None] | None = None,
+) -> Fit:
+    """Trains a head on the training and validation images of a learning set; see `fit_head`."""
+    return fit_head(
+        data.vectors_of("train"),
+        data.labels_of("train"),
+        data.vectors_of("validation"),
+        data.labels_of("validation"),
+        settings,
+        progress=progress,
+        epoch_done=epoch_done,
+    )
 
 
 def prior_log_odds(labels: Any) -> NDArray[np.float32]:

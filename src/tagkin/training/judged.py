@@ -8,12 +8,13 @@ from numpy.typing import NDArray
 
 from tagkin.head import Head, margins, sigmoid
 from tagkin.neighbours import Neighbours
+from tagkin.reliability import Reliability
 from tagkin.settings import Settings
 from tagkin.training.calibration import Calibration, fit_calibration
 from tagkin.training.learning_set import LearningSet
 from tagkin.training.metrics import Evaluation, Scores, evaluate, mean_average_precision
 from tagkin.training.rankings import rank_tags
-from tagkin.training.reliability import Reliability, reliability
+from tagkin.training.reliability import reliability
 from tagkin.training.score_blocks import ScoreBlocks
 from tagkin.training.thresholds import choose_thresholds
 

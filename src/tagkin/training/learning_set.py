@@ -1,6 +1,6 @@
 """What a tagger learns from: the images of a library with vectors, labels and splits."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,11 +45,34 @@ class LearningSet:
             VocabularyError: No tag is frequent enough.
             TaggerError: The training or the validation split is empty.
         """
-        rows, vectors = library.embedded_images(fingerprint)
-        if not library.state.prepared:
-            raise LibraryError("the last 'tagkin prepare' did not finish: run it again, it goes on")
+        rows, vectors = embedded_rows(library, fingerprint)
         rules = TagRules.from_settings(settings, library.decisions())
-        vocabulary = vocabulary_of(library.images(), rules, settings)
+        return cls.of(rows, vectors, rules, settings, counted=library.images())
+
+    @classmethod
+    def of(
+        cls,
+        rows: list[ImageRow],
+        vectors: NDArray[Any],
+        rules: TagRules,
+        settings: Settings,
+        *,
+        counted: Iterable[ImageRow] | None = None,
+    ) -> "LearningSet":
+        """Makes the labels of images under given rules.
+
+        Args:
+            rows: The images, by id, with splits.
+            vectors: float16 of shape (images, dimension).
+            rules: How their raw tags become tags.
+            settings: Whose ``min_tag_occurrences`` decides which tags are learned.
+            counted: The images whose tags are counted; ``rows`` if None.
+
+        Raises:
+            VocabularyError: No tag is frequent enough.
+            TaggerError: The training or the validation split is empty.
+        """
+        vocabulary = vocabulary_of(rows if counted is None else counted, rules, settings)
         if not vocabulary.tags:
             most = max(vocabulary.too_rare.values(), default=0)
             raise VocabularyError(
@@ -57,10 +80,10 @@ class LearningSet:
                 f"on {most}): lower --min-tag-occurrences"
             )
         labels = vocabulary.multi_hot(rules.resolve_weighted(row) for row in rows)
-        parts = {s: np.array([i for i, r in enumerate(rows) if r.split == s], int) for s in SPLITS}
-        found = cls(rows, vectors, vocabulary, labels, parts)
+        found = cls(rows, vectors, vocabulary, labels, split_places(rows))
         for split in ("train", "validation"):
-            if not len(parts[split]) or not labels[parts[split]].nnz:
+            places = found.parts[split]
+            if not len(places) or not labels[places].nnz:
                 raise TaggerError(
                     f"no image with a known tag is in the {split} split: the collection is too "
                     "small to train on; add images and run 'tagkin prepare' again"
@@ -78,3 +101,20 @@ class LearningSet:
     def counts(self) -> dict[Split, NDArray[np.int64]]:
         """Returns the images of each tag in each split, int64 of shape (tags,)."""
         return {split: tag_counts(self.labels_of(split)) for split in SPLITS}
+
+
+def embedded_rows(library: Library, fingerprint: str) -> tuple[list[ImageRow], NDArray[np.float16]]:
+    """Returns the images of a prepared library that have a vector of a backbone, with the vectors.
+
+    Raises:
+        LibraryError: The library is not prepared, or has no vectors of this backbone.
+    """
+    rows, vectors = library.embedded_images(fingerprint)
+    if not library.state.prepared:
+        raise LibraryError("the last 'tagkin prepare' did not finish: run it again, it goes on")
+    return rows, vectors
+
+
+def split_places(rows: Sequence[ImageRow]) -> dict[Split, NDArray[np.intp]]:
+    """Returns the places of the images of each split, integers in ascending order."""
+    return {s: np.array([i for i, r in enumerate(rows) if r.split == s], int) for s in SPLITS}

@@ -1,11 +1,13 @@
 """Which tags mean the same? Proposals from the spelling, the company and the images of tags.
 
-The way of the data: `incidence` -> `candidates` -> `strings` and `content` (`context`, `visual`,
+The way of the data: `incidence` -> `candidates` -> `strings` (`lexicon`, `spelling_rules`,
+`spelling_model`) and `content` (`context`, `visual`,
 weighed by `calibration`) -> `scoring` -> `grouping` and `listing` -> `proposals`; `evidence` runs
-it all.
+it all, but for pairs that were decided on, which `apart` keeps from coming back. `stored` keeps the
+proposals in a library, and `deciding` takes decisions on them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from tagkin.errors import SettingsError
@@ -20,10 +22,12 @@ from tagkin.variants.proposals import (
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     from numpy.typing import NDArray
 
-METHODS: Final = ("evidence", "dbscan", "jarowinkler")
+METHODS: Final = ("evidence", "dbscan", "fingerprint", "jarowinkler")
 
 __all__ = [
     "METHODS",
@@ -47,13 +51,16 @@ def find_variants(
     eps: float = 0.3,
     min_samples: int = 2,
     seed: int = 0,
+    apart: Mapping[frozenset[str], float | None] | None = None,
+    synonyms: "Path | None" = None,
+    dictionaries: bool = True,
 ) -> Proposals:
     """Proposes groups of tags that mean the same, and how other tags relate.
 
     ``evidence`` weighs the spelling of two tags, the tags beside them, and their images, and
     learns the worth of the last two from the collection itself. ``dbscan`` clusters the mean
-    vector of each tag; ``jarowinkler`` looks at the spelling alone. Both are there to compare
-    with, and give no probability. The same input and seed give the same proposals.
+    vector of each tag; ``fingerprint`` and ``jarowinkler`` look at the spelling alone. They are
+    there to compare with, and give no probability. The same input and seed give the same proposals.
 
     Args:
         tags: For each of N images its distinct tags, already folded (case, Unicode, white space).
@@ -64,10 +71,16 @@ def find_variants(
         eps: For ``dbscan``: the largest cosine distance of neighbours.
         min_samples: For ``dbscan``: tags in a neighbourhood that make a core, itself included.
         seed: Of everything random.
+        apart: Pairs of tags that are known not to be variants, with the probability at which that
+            was decided. They are not proposed and never in one group, unless their probability has
+            risen well above that; None keeps a pair apart whatever is found.
+        synonyms: For ``evidence``: your own CSV file of tags that mean the same, a group a line.
+        dictionaries: For ``evidence``: look words up in what is installed on this machine; without
+            them, all machines give the same proposals.
 
     Raises:
-        SettingsError: The method is unknown, needs vectors that are not there, or a number is out
-            of range.
+        SettingsError: The method is unknown, needs vectors that are not there, a number is out of
+            range, or the synonyms can't be read.
         ValueError: ``vectors`` is not two-dimensional with one row for each image.
     """
     if method not in METHODS:
@@ -83,18 +96,27 @@ def find_variants(
             f"vectors has the shape {vectors.shape}; expected ({len(tags)}, D), a row an image"
         )
     # Imported late: SciPy and scikit-learn take a second that other commands need not wait.
-    from tagkin.variants.baselines import dbscan, jaro_winkler
+    from tagkin.variants.apart import split_apart
+    from tagkin.variants.baselines import dbscan, fingerprint, jaro_winkler
     from tagkin.variants.evidence import EvidenceSearch
+    from tagkin.variants.folding import make_form
     from tagkin.variants.incidence import build_incidence
+    from tagkin.variants.lexicon import open_lexicon
 
     incidence = build_incidence(tags, min_images)
+    held = apart or {}
     if method == "jarowinkler":
-        return jaro_winkler(incidence)
+        return split_apart(jaro_winkler(incidence), held)
+    if method == "fingerprint":
+        return split_apart(fingerprint(incidence), held)
     if method == "dbscan":
         if vectors is None:
             raise SettingsError(
                 "the method 'dbscan' compares vectors, and there are none: run 'tagkin embed' "
                 "first, or choose the method 'evidence'"
             )
-        return dbscan(incidence, vectors, eps, min_samples)
-    return EvidenceSearch(incidence, vectors, seed).run()
+        return split_apart(dbscan(incidence, vectors, eps, min_samples), held)
+    lexicon = open_lexicon(
+        [make_form(tag) for tag in incidence.names], synonyms, installed=dictionaries
+    )
+    return EvidenceSearch(incidence, vectors, seed, apart=held, lexicon=lexicon).run()

@@ -1,4 +1,7 @@
-"""Two published recipes, to compare with: they know one kind of evidence each."""
+"""Published recipes, to compare with: they know one kind of evidence each."""
+
+import unicodedata
+from collections import defaultdict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,14 +50,43 @@ def dbscan(
     return _proposals("dbscan", incidence, clusters, pairs)
 
 
-def jaro_winkler(incidence: Incidence, block: int = 1024) -> Proposals:
-    """Joins tags whose Jaro-Winkler likeness is at least 0.92, whatever their images show.
+def fingerprint(incidence: Incidence) -> Proposals:
+    """Joins tags with the same key collision, as OpenRefine's clustering does.
+
+    Two keys as in its documentation (https://openrefine.org/docs/technical-reference), both
+    without case, punctuation and accents: the sorted words, and the sorted pairs of letters.
+
+    Args:
+        incidence: The tags.
+    """
+    members: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for node, name in enumerate(incidence.names):
+        plain = unicodedata.normalize("NFKD", name.strip().lower())
+        plain = "".join(c for c in plain if c.isalnum() or c.isspace())
+        words = " ".join(sorted(set(plain.split())))
+        joined = "".join(plain.split())
+        grams = "".join(sorted({joined[i : i + 2] for i in range(len(joined) - 1)}))
+        for kind, key in (("words", words), ("pairs of letters", grams)):
+            if key:
+                members[kind, key].append(node)
+    pairs: dict[Pair, Evidence] = {}
+    for (kind, _), nodes in members.items():
+        for node in nodes[1:]:
+            pairs.setdefault((nodes[0], node), {"same_key": kind})
+    return _proposals("fingerprint", incidence, components(pairs), pairs)
+
+
+def jaro_winkler(
+    incidence: Incidence, least: float = JARO_WINKLER_LEAST, block: int = 1024
+) -> Proposals:
+    """Joins tags whose Jaro-Winkler likeness is high, whatever their images show.
 
     Winkler, "String Comparator Metrics and Enhanced Decision Rules in the Fellegi-Sunter Model of
     Record Linkage", 1990.
 
     Args:
         incidence: The tags.
+        least: Least likeness.
         block: Tags compared with all others at a time.
     """
     names = incidence.names
@@ -64,7 +96,7 @@ def jaro_winkler(incidence: Incidence, block: int = 1024) -> Proposals:
             names[start : start + block],
             names,
             scorer=JaroWinkler.similarity,
-            score_cutoff=JARO_WINKLER_LEAST,
+            score_cutoff=least,
             dtype=np.float32,
         )
         for row, column in np.argwhere(likeness > 0).tolist():

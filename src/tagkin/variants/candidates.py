@@ -1,9 +1,11 @@
 """Which pairs of tags are worth comparing, found without looking at all of them.
 
-Three sources: equal folded keys, edits within reach of symmetric deletion (the idea of SymSpell,
-Wolf Garbe, https://github.com/wolfgarbe/SymSpell), and the nearest tags by their images.
+Four sources: equal folded keys and abbreviations, edits within reach of symmetric deletion (the
+idea of SymSpell, Wolf Garbe, https://github.com/wolfgarbe/SymSpell), dictionaries, and the nearest
+tags by their images.
 """
 
+import itertools
 from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,22 +16,30 @@ from rapidfuzz.distance import OSA
 
 from tagkin.variants.folding import Form
 from tagkin.variants.incidence import Incidence, Indices
+from tagkin.variants.lexicon import NO_LEXICON, Lexicon, phrase
+from tagkin.variants.plurals import IRREGULAR
 
 _LARGEST_BUCKET = 40
 _LONG_WORD = 8
 _LONGEST_WORD = 40
+_LONGEST_CUT = 6
+_MOST_CUT = 3
+_LEAST_LINK = 2.0
+_MOST_SPELLINGS = 4
+"""Tags that differ in separators only, to be compared with each synonym of theirs."""
 _SUFFIXES = (
     "ation", "ical", "ment", "ness", "ing", "ion", "ies", "ves", "ity", "ive",
     "ces", "en", "er", "es", "ic", "al", "ed", "fe", "e", "f", "i", "n", "s", "y",
 )  # fmt: skip
 
 
-def string_candidates(forms: Sequence[Form]) -> set[tuple[int, int]]:
+def string_candidates(forms: Sequence[Form], lexicon: Lexicon = NO_LEXICON) -> set[tuple[int, int]]:
     """Pairs of indices (low, high) of tags whose spelling may be kin.
 
     Args:
         forms: Folded tags, the most frequent first: where too many share a key, the most
             frequent ones are compared.
+        lexicon: Whose synonyms and translations are compared too.
     """
     buckets: dict[str, list[int]] = defaultdict(list)
     for number, form in enumerate(forms):
@@ -44,6 +54,8 @@ def string_candidates(forms: Sequence[Form]) -> set[tuple[int, int]]:
             for other in buckets.get(initials, [])[:_LARGEST_BUCKET]:
                 pairs.add((min(number, other), max(number, other)))
     keys = [form.key for form in forms]
+    pairs.update(_abbreviated(forms))
+    pairs.update(_linked(forms, lexicon))
     # Digits are never deleted, so that image 1 to image 9999 are no neighbours of each other.
     for low, high in _delete_pairs(keys):
         limit = 2 if min(len(keys[low]), len(keys[high])) >= _LONG_WORD else 1
@@ -113,13 +125,55 @@ def as_arrays(pairs: Iterable[tuple[int, int]]) -> tuple[Indices, Indices]:
     return table[:, 0], table[:, 1]
 
 
+def _linked(forms: Sequence[Form], lexicon: Lexicon) -> Iterator[tuple[int, int]]:
+    """Pairs that a dictionary, or the user, says something good of."""
+    places: dict[str, list[int]] = defaultdict(list)
+    for number, form in enumerate(forms):
+        places[phrase(form)].append(number)
+    for link in lexicon.links():
+        if link.llr < _LEAST_LINK:
+            continue
+        for one in places.get(link.a, ())[:_MOST_SPELLINGS]:
+            for other in places.get(link.b, ())[:_MOST_SPELLINGS]:
+                yield min(one, other), max(one, other)
+
+
+def _abbreviated(forms: Sequence[Form]) -> Iterator[tuple[int, int]]:
+    """Tags that are cut short (cam, camera) or join cut words (mapsym, map symbol)."""
+    first: dict[str, int] = {}
+    for number, form in enumerate(forms):
+        first.setdefault(form.key, number)
+    for number, form in enumerate(forms):
+        for short in _cuts(form.tokens):
+            other = first.get(short)
+            if other is not None and other != number:
+                yield min(number, other), max(number, other)
+
+
+def _cuts(tokens: tuple[str, ...]) -> Iterator[str]:
+    if len(tokens) == 1:
+        (word,) = tokens
+        yield from (word[:end] for end in range(3, min(len(word) - 1, _LONGEST_CUT + 1)))
+    elif len(tokens) <= _MOST_CUT:
+        beginnings = [
+            [token[:end] for end in range(min(3, len(token)), min(len(token), _LONGEST_CUT) + 1)]
+            + ([token] if len(token) > _LONGEST_CUT else [])
+            for token in tokens
+        ]
+        yield from map("".join, itertools.product(*beginnings))
+
+
 def _keys(form: Form) -> set[str]:
     keys = {"k" + form.key, "l" + form.lower}
     for reading in form.american:
         keys.add("k" + reading)
         keys.add("s" + _stem(reading))
+        if reading.endswith("ies"):
+            keys.add("s" + _stem(reading[:-3] + "y"))  # activity, whose stem is shorter still
     if len(form.tokens) > 1:
         keys.add("t" + "".join(sorted(form.tokens)))
+    if (single := IRREGULAR.get(form.key)) is not None:
+        keys.add("k" + single)
     if not form.key.isascii():
         keys.update("s" + _stem(reading) for reading in form.accents)
     return keys

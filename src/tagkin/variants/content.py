@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 
@@ -16,6 +16,8 @@ from tagkin.variants.incidence import (
     pair_sets,
 )
 from tagkin.variants.visual import VisualSpace, visual_features
+
+Part = Literal["context", "visual"]
 
 LEAST_SIDE: Final = 2
 """With fewer images on a side the images say nothing."""
@@ -63,12 +65,13 @@ class ContentFeatures:
             self.least_side,
         )
 
-    def design(self, *, visual: bool) -> Floats:
-        """(P, 2) or (P, 4) float64: the inputs of the logistic model."""
-        columns = [np.arcsinh(self.context_factor / 3), self.context_cosine]
-        if visual:
-            columns += [np.arcsinh(self.visual_ratio / 3), self.visual_cosine]
-        return np.column_stack(columns)
+    def design(self, parts: Sequence[Part]) -> Floats:
+        """(P, 2 for each part) float64: the inputs of the logistic model."""
+        columns = {
+            "context": (np.arcsinh(self.context_factor / 3), self.context_cosine),
+            "visual": (np.arcsinh(self.visual_ratio / 3), self.visual_cosine),
+        }
+        return np.column_stack([column for part in parts for column in columns[part]])
 
 
 def content_features(

@@ -5,6 +5,13 @@ from tagkin.variants.proposals import TagPair
 _LOOKS = ((0.6, "looks alike"), (0.3, "looks somewhat alike"), (-1.1, "looks different"))
 _COMPANY = ((0.6, "same company"), (0.3, "similar company"), (-0.1, "other company"))
 
+_NOT_SPELLING = {
+    "synonym": "synonyms in a dictionary",
+    "translation": "translations of each other",
+    "yours": "the same in your file of synonyms",
+    "opposite": "opposites, or two of one kind",
+}
+
 
 def explain(pair: TagPair) -> str:
     """Says in one line why a pair was proposed.
@@ -22,6 +29,8 @@ def explain(pair: TagPair) -> str:
         parts.append("differ by a number")
     elif spelling == "none":
         parts.append("spelled differently")
+    elif spelling in _NOT_SPELLING:
+        parts.append(_NOT_SPELLING[str(spelling)])
     elif spelling is not None:
         parts.append(f"spelled alike: {spelling}")
     if "visual" in evidence:
@@ -46,6 +55,8 @@ def explain(pair: TagPair) -> str:
         parts.append("no vectors to compare looks")
     if "cosine" in evidence:
         parts.append(f"mean vectors alike: {float(evidence['cosine']):.2f}")
+    if "same_key" in evidence:
+        parts.append(f"the same {evidence['same_key']}")
     if "jaro_winkler" in evidence:
         parts.append(f"Jaro-Winkler: {float(evidence['jaro_winkler']):.2f}")
     return "; ".join(parts)

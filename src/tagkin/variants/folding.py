@@ -42,6 +42,9 @@ _BRITISH: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"^(?=.{7})([a-z]*?)[ao]e(?=[a-z]{3})", r"\1e"),  # archaeology
         (r"^([a-z]*[aeiou][a-z]*[^aeiou][aeiou])ll(?=(ed|ing|er|ers)$)", r"\1l"),  # traveller
         (r"(?<=[a-z]{3}[aeiou])mme?(?=s?$)", "m"),  # programme, German programm
+        # German before and after 1996, and its cousins of English words: Photo, Elephant, Delphin.
+        (r"^ph(?=[a-z]{3})|(?<=[a-z]{3})ph(?=[a-z]{2})", "f"),
+        (r"(?<=[a-z]{3}[aeiou]n)ti(?=al$|ell)", "zi"),  # potential
     )
 )
 

@@ -4,12 +4,20 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from rapidfuzz.distance import OSA
+
 from tagkin.variants.folding import Form
+from tagkin.variants.lexicon import NO_LEXICON, Lexicon
 from tagkin.variants.proposals import Tier
+from tagkin.variants.scoring import VARIANT
 
 LARGEST_GROUP = 12
-LARGEST_COMPLETED = 40
+_LARGEST_SAFE = 6
+"""More names for one thing are rare enough to deserve a look."""
 _LEAST_MEAN = 0.5
+"""For three and more: a third tag that fits one of two by halves is a sibling more often."""
+LARGEST_COMPLETED = 40
+_SLIPS = 2
 _TRIPLED = re.compile(r"([^\W\d_])\1\1")
 
 Pair = tuple[int, int]
@@ -36,14 +44,15 @@ def components(pairs: Iterable[Pair]) -> list[list[int]]:
 
 
 def average_linkage(members: Sequence[int], probability: Mapping[Pair, float]) -> list[list[int]]:
-    """Merges the two groups of the highest mean probability until it falls below one half.
+    """Merges the two groups of the highest mean probability until it falls below that of a variant.
 
     Single linkage would chain africa - america - american into one group; the mean over all pairs
     asks each newcomer to fit everybody.
 
     Args:
         members: Nodes of one component.
-        probability: Of (low, high) pairs of members; those missing count as 0.
+        probability: Of (low, high) pairs of members; those missing count as 0, and minus infinity
+            keeps two members in different groups.
 
     Returns:
         Groups of two or more, none larger than `LARGEST_GROUP`.
@@ -56,9 +65,10 @@ def average_linkage(members: Sequence[int], probability: Mapping[Pair, float]) -
             for (low, high), value in total.items()
         )
         low, high = -one, -other
-        if mean < _LEAST_MEAN:
+        if mean < VARIANT:
             break
-        if len(groups[low]) + len(groups[high]) > LARGEST_GROUP:
+        size = len(groups[low]) + len(groups[high])
+        if size > LARGEST_GROUP or (size > 2 and mean < _LEAST_MEAN):
             del total[low, high]
             continue
         groups[low] += groups.pop(high)
@@ -75,31 +85,51 @@ def tier(
     probability: Mapping[Pair, float],
     is_safe: Callable[[Pair], bool],
 ) -> Tier:
-    """``safe`` if every pair of the group is, and nobody in it has a variant outside.
+    """``safe`` if it is small, every pair of it is safe, and nobody in it has a variant outside.
 
     Args:
         group: Sorted nodes.
         probability: Of the pairs of the component; a variant outside of it there is none.
         is_safe: Whether a pair's evidence is strict enough.
     """
+    if len(group) > _LARGEST_SAFE:
+        return "suggested"
     pairs = {(low, high) for place, low in enumerate(group) for high in group[place + 1 :]}
     inside = set(group)
     leaves = any(
-        value >= _LEAST_MEAN and len(inside.intersection(pair)) == 1
+        value >= VARIANT and len(inside.intersection(pair)) == 1
         for pair, value in probability.items()
     )
     return "safe" if not leaves and all(is_safe(pair) for pair in pairs) else "suggested"
 
 
-def canonical(group: Sequence[int], forms: Sequence[Form], counts: Sequence[int]) -> int:
+def canonical(
+    group: Sequence[int],
+    forms: Sequence[Form],
+    counts: Sequence[int],
+    lexicon: Lexicon = NO_LEXICON,
+) -> int:
     """The member to keep: on the most images, unless its very looks speak against it.
 
-    A leet form, tripled letters or stray capitals lose to a plain form whatever the counts.
+    A leet form, tripled letters, stray capitals, or a word that no dictionary has where a close
+    one does, lose to a plain form whatever the counts.
     """
+    members = [forms[node] for node in group]
     plain = [
-        node for node in group if not _odd(forms[node], [forms[other] for other in group])
+        node
+        for node in group
+        if not (_odd(forms[node], members) or _misspelled(forms[node], members, lexicon))
     ] or list(group)
     return min(plain, key=lambda node: (-counts[node], len(forms[node].tag), forms[node].tag))
+
+
+def _misspelled(form: Form, group: Sequence[Form], lexicon: Lexicon) -> bool:
+    return not lexicon.is_word(form) and any(
+        other.key != form.key
+        and OSA.distance(form.key, other.key, score_cutoff=_SLIPS) <= _SLIPS
+        and lexicon.is_word(other)
+        for other in group
+    )
 
 
 def _odd(form: Form, group: Sequence[Form]) -> bool:

@@ -1,8 +1,10 @@
 """Variants among the tags of a library."""
 
+from tagkin.decisions import links
 from tagkin.library import Library
 from tagkin.settings import Settings
 from tagkin.variants import Proposals, find_variants
+from tagkin.variants.apart import apart_pairs
 from tagkin.vocabulary import TagRules
 
 
@@ -19,14 +21,17 @@ def find_in_library(
     """Proposes groups of tags that mean the same; see `tagkin.variants.find_variants`.
 
     All tags count, not only those frequent enough for the vocabulary, and tags are seen through
-    the alias table and the decisions taken so far.
+    the alias table and the decisions taken so far. Pairs that were rejected, or decided to be
+    related or an implication, are kept apart.
 
     Raises:
         LibraryError: The library is not embedded with that backbone.
-        SettingsError: The method is unknown or a number is out of range.
+        SettingsError: The method is unknown, a number is out of range, or the synonyms can't be
+            read.
     """
     rows, vectors = library.embedded_images(fingerprint)
-    rules = TagRules.from_settings(settings, library.decisions())
+    decisions = library.decisions()
+    rules = TagRules.from_settings(settings, decisions)
     return find_variants(
         [rules.resolve_all(row.tags) for row in rows],
         vectors,
@@ -35,4 +40,7 @@ def find_in_library(
         eps=eps,
         min_samples=min_samples,
         seed=settings.seed,
+        apart=apart_pairs(links(decisions), rules.resolve),
+        synonyms=settings.synonyms,
+        dictionaries=settings.dictionaries,
     )

@@ -1,6 +1,7 @@
 """The pairs worth showing, with their evidence as plain values."""
 
 from collections import Counter
+from collections.abc import Collection
 
 import numpy as np
 
@@ -13,13 +14,20 @@ from tagkin.variants.scoring import DOUBTFUL, relations
 _LISTED_PER_TAG = 3
 
 
-def list_pairs(incidence: Incidence, scored: Scored, *, vectors_given: bool) -> list[TagPair]:
+def list_pairs(
+    incidence: Incidence,
+    scored: Scored,
+    *,
+    vectors_given: bool,
+    leave_out: Collection[tuple[int, int]] = (),
+) -> list[TagPair]:
     """All variants, and of each other relation the strongest few of a tag.
 
     Args:
         incidence: The tags and their images.
         scored: The pairs weighed.
         vectors_given: Whether there were vectors; the evidence says if not.
+        leave_out: Pairs of tag indices (low, high) that are not to be listed.
     """
     table = scored.table
     kinds = relations(table, scored.probability, incidence.images)
@@ -45,7 +53,7 @@ def list_pairs(incidence: Incidence, scored: Scored, *, vectors_given: bool) -> 
     for place in places:
         kind = kinds[place]
         a, b = int(table.a[place]), int(table.b[place])
-        if kind is None:
+        if kind is None or (a, b) in leave_out:
             continue
         if kind != "variant":
             # Everything implies "animal": the quota of an implication is its rarer tag's.

@@ -1,8 +1,11 @@
 """What the search for variants returns: pairs, groups, and both together."""
 
 import hashlib
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
+
+from tagkin.reliability import Reliability
 
 Relation = Literal["variant", "implication", "related", "same-images"]
 Tier = Literal["safe", "suggested"]
@@ -51,6 +54,32 @@ class TagGroup:
 
 
 @dataclass(frozen=True)
+class ContentCheck:
+    """How well images told planted pairs from others, on pairs that the model had not seen.
+
+    Attributes:
+        planted: Pairs made of one tag.
+        others: Pairs of two tags unlike in spelling.
+        roc_auc: Probability that a planted pair scores above another one; 0.5 is chance.
+        reliability: Probabilities beside what was true, at this proportion of both kinds.
+    """
+
+    planted: int
+    others: int
+    roc_auc: float
+    reliability: Reliability
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values only, ready for JSON."""
+        return {
+            "planted": self.planted,
+            "others": self.others,
+            "roc_auc": self.roc_auc,
+            "reliability": self.reliability.to_dict(),
+        }
+
+
+@dataclass(frozen=True)
 class Proposals:
     """The outcome of one search.
 
@@ -58,11 +87,15 @@ class Proposals:
         method: The method that made it.
         groups: Safe groups first, then by the number of images that a merge would touch.
         pairs: Variants first, the surest first; then the other relations.
+        check: What the images' evidence is worth in this collection; None from a baseline, or where
+            there was too little to learn it from.
     """
 
     method: str
     groups: tuple[TagGroup, ...]
     pairs: tuple[TagPair, ...]
+    # Its arrays have no plain equality, and what it says follows from the same data.
+    check: ContentCheck | None = field(default=None, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Lists, dicts and plain values only, ready for JSON."""
@@ -71,7 +104,19 @@ class Proposals:
             "method": self.method,
             "groups": groups,
             "pairs": [asdict(pair) for pair in self.pairs],
+            "content_check": self.check.to_dict() if self.check else None,
         }
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> "Proposals":
+        """Makes them again of what `to_dict` returned.
+
+        Raises:
+            KeyError, TypeError: It is something else.
+        """
+        groups = [TagGroup(**{**one, "members": tuple(one["members"])}) for one in stored["groups"]]
+        pairs = [TagPair(**one) for one in stored["pairs"]]
+        return cls(stored["method"], tuple(groups), tuple(pairs))
 
 
 def group_id(members: tuple[str, ...]) -> str:

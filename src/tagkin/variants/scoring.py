@@ -11,7 +11,8 @@ from tagkin.variants.proposals import Relation
 
 CONTAINED: Final = 0.8
 COEXTENSIVE: Final = 0.6
-VARIANT: Final = 0.5
+VARIANT: Final = 0.4
+"""Below one half, since a proposal that is wrong costs a look, and one not made is never seen."""
 DOUBTFUL: Final = 0.1
 """Below a variant, but likely enough to be shown to somebody who asks for more."""
 RELATED: Final = 2.5
@@ -41,6 +42,8 @@ class PairTable:
         shared: (P,) int64, images of both.
         string_llr: (P,) float64, from `strings.compare`.
         sure: (P,) bool, whether a sure rule of spelling joins them.
+        vouched: (P,) bool, whether a dictionary says that both are one thing, or one abbreviates
+            the other.
         content_llr: (P,) float64, 0 where the images say nothing.
     """
 
@@ -51,6 +54,7 @@ class PairTable:
     shared: Indices
     string_llr: Floats
     sure: Mask
+    vouched: Mask
     content_llr: Floats
 
     @property
@@ -84,8 +88,9 @@ def probabilities(table: PairTable, tags: int) -> Floats:
     string = table.string_llr + np.where(
         table.sure,
         max(0.0, float(np.log(tags / _RULES_MADE_AT))) if tags else 0.0,
-        # Unsure strings that always meet on one image are more often two aspects of it.
-        -3.0 * table.contained - 1.5 * table.coextensive,
+        # Likeness that always meets on one image is more often two aspects of it; synonyms are
+        # often given together.
+        np.where(table.vouched, 0.0, -3.0 * table.contained - 1.5 * table.coextensive),
     )
     floor = np.where(table.sure, _FLOOR_IF_SURE, _FLOOR)
     content = np.log((1 - floor) * np.exp(table.content_llr) + floor)

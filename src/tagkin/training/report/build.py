@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tagkin.reliability import Reliability
 from tagkin.splits import Split
 from tagkin.training.metrics import Evaluation, Scores
-from tagkin.training.reliability import Reliability
 from tagkin.training.report.content import DroppedTag, ScoredSplit, TaggerReport
 from tagkin.training.report.curves import micro_curve, tag_curves
 from tagkin.training.report.examples import Thumbnails, example_images

@@ -7,7 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from tagkin.training.reliability import BINS, Reliability
+from tagkin.reliability import BINS, Reliability
 from tagkin.training.report.content import Curve
 from tagkin.training.report.plot import Plot, ticks
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from tagkin.json_types import to_json_types
-from tagkin.training.reliability import Reliability
+from tagkin.reliability import Reliability
 from tagkin.training.tag_table import TagGroup, TagRow
 
 FORMAT_VERSION = 1

@@ -1,0 +1,1 @@
+"""Which backbone suits a machine and a collection, and what a job will cost."""
