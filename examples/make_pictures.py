@@ -26,7 +26,13 @@ from tagkin.vocabulary import TagRules
 
 _CELL, _GAP, _TEXT = 128, 10, 36
 _INK, _FAINT, _GOOD = (30, 30, 30), (110, 110, 110), (20, 120, 60)
-_QUERIES = ("dog_on_leash", "roadsigns__interst", "geography__australia-black", "glace_01", "flags__europe__")
+_QUERIES = (
+    "dog_on_leash",
+    "roadsigns__interst",
+    "geography__australia-black",
+    "glace_01",
+    "flags__europe__",
+)
 _VARIANTS = (("flag", "flags"), ("mimetypes", "mime-types"), ("vegetable", "vegitable"))
 
 
