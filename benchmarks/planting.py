@@ -95,7 +95,7 @@ def plant(tags: Sequence[Sequence[str]], seed: int, count: int = 35) -> tuple[Ta
 
 
 def _deal(made: Tags, images: list[int], tag: str, variant: str, rng: Rng) -> None:
-    # In fortieths of the list at the coarsest: a run is some photos by one person.
+    # Each image by itself, or in ten runs: a run is some photos by one person.
     runs = len(images) if rng.random() < 0.5 else min(len(images), 10)
     order = [
         image

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from collections_at_hand import prepared
 from numpy.typing import NDArray
 
 from tagkin.backbones import BackboneConfig
@@ -26,9 +27,7 @@ from tagkin.head import Head
 from tagkin.images import ImageLimits
 from tagkin.library import Library
 from tagkin.neighbours import Neighbours
-from tagkin.preparing import prepare
 from tagkin.settings import Settings
-from tagkin.sources import open_source
 from tagkin.training.activations import Activations, cache_activations
 from tagkin.training.augment import TrainingViews
 from tagkin.training.cut import cut_backbone
@@ -41,6 +40,7 @@ from tagkin.vocabulary import TagRules, Vocabulary
 
 Array = NDArray[Any]
 SINGLE = ("squeeze", "crop", "squeeze-flip", "crop-flip")
+BATCH = 32  # of phase 2
 SHARES = np.arange(0, 1.01, 0.1)
 
 
@@ -117,11 +117,7 @@ def words(labels: Any, logits: Array) -> tuple[float, float, float, float]:
 
 
 def load(folder: Path, work: Path, least: int) -> Collection:
-    settings = Settings(
-        library=work / "library", model_architecture="efficientnet-lite0", precision="f32"
-    )
-    library = Library.create_or_open(settings.library)
-    prepare(library, open_source(folder / "tags.csv"), settings)
+    library, settings = prepared(folder, work)
     vectors: dict[str, Array] = {}
     for view in SINGLE:
         config = replace(describe_backbone(settings), views=(view,))
@@ -255,13 +251,10 @@ def study_fine_tuning(
     table.add("phase 1, one view", data, fold, head_logits(head, one))
     table.add("phase 1, four views", data, fold, frozen)
     table.add("phase 1, and neighbours", data, fold, blended(data, fold, frozen, nearby))
-    for name, recipe, batch in recipes:
+    for name, recipe in recipes:
         cut = cut_backbone(config, data.settings.trainable_layers)
         settings = data.settings.model_copy(
-            update={
-                "seed": fold.seed,
-                "fine_tune_batch_size": batch,
-            }
+            update={"seed": fold.seed, "fine_tune_batch_size": BATCH}
         )
         started = time.monotonic()
         tuned = fine_tune(
@@ -330,7 +323,7 @@ def main() -> None:
             fine_tune_views=arguments.views,
         )
         name = f"phase 2, {arguments.recipe}" + (f" at {rate}" if rate else "")
-        recipes.append((name, Recipe.from_settings(settings), 32))
+        recipes.append((name, Recipe.from_settings(settings)))
     for fold in folds(data, arguments.seeds, arguments.grouped)[arguments.first_seed :]:
         if arguments.fine_tune:
             study_fine_tuning(data, fold, table, caches, recipes, arguments.work)

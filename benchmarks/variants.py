@@ -15,21 +15,18 @@ collection best.
 import argparse
 import csv
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
+from collections_at_hand import prepared
 from pages import machine, show
 from planting import Plant, Tags, plant
 
 from tagkin.backbones.config import describe_backbone
 from tagkin.embeddings import embed
-from tagkin.library import Library
-from tagkin.preparing import prepare
-from tagkin.settings import Settings
-from tagkin.sources import open_source
 from tagkin.variants import Proposals
 from tagkin.variants.baselines import dbscan, fingerprint, jaro_winkler
 from tagkin.variants.content import Part
@@ -160,24 +157,22 @@ class Methods:
         """The table: a score for each method."""
         made = self.incidence
 
-        def best(of: Iterable[Callable[[], set[Pair]]]) -> Score:
-            return max((score(pairs(), truth) for pairs in of), key=lambda result: result.f1)
+        by_eps = [score(grouped_pairs(dbscan(made, self.vectors, eps, 2)), truth) for eps in _EPS]
+        by_cosine = [score(co_occurrence(made, least), truth) for least in _TOGETHER]
+        by_likeness = [
+            score(grouped_pairs(jaro_winkler(made, least)), truth) for least in _LIKENESS
+        ]
+
+        def best(scores: Sequence[Score]) -> Score:
+            return max(scores, key=lambda result: result.f1)
 
         rows = {
-            "DBSCAN on mean vectors, eps 0.3": score(
-                grouped_pairs(dbscan(made, self.vectors, 0.3, 2)), truth
-            ),
-            "DBSCAN, its best eps": best(
-                lambda eps=eps: grouped_pairs(dbscan(made, self.vectors, eps, 2)) for eps in _EPS
-            ),
-            "cosine of co-occurrence, its best threshold": best(
-                lambda least=least: co_occurrence(made, least) for least in _TOGETHER
-            ),
+            "DBSCAN on mean vectors, eps 0.3": by_eps[_EPS.index(0.3)],
+            "DBSCAN, its best eps": best(by_eps),
+            "cosine of co-occurrence, its best threshold": best(by_cosine),
             "OpenRefine's fingerprints": score(grouped_pairs(fingerprint(made)), truth),
-            "Jaro-Winkler at least 0.92": score(grouped_pairs(jaro_winkler(made)), truth),
-            "Jaro-Winkler, its best threshold": best(
-                lambda least=least: grouped_pairs(jaro_winkler(made, least)) for least in _LIKENESS
-            ),
+            "Jaro-Winkler at least 0.92": by_likeness[_LIKENESS.index(0.92)],
+            "Jaro-Winkler, its best threshold": best(by_likeness),
         }
         everything: tuple[Part, ...] = get_args(Part)
         rows["Tagkin, spelling alone"] = score(self.evidence(()), truth)
@@ -195,11 +190,7 @@ class Methods:
 
 def load(folder: Path, work: Path) -> tuple[Tags, Any]:
     """Embeds the collection if need be; returns folded tags and vectors of its images."""
-    settings = Settings(
-        library=work / "library", model_architecture="efficientnet-lite0", precision="f32"
-    )
-    library = Library.create_or_open(settings.library)
-    prepare(library, open_source(folder / "tags.csv"), settings)
+    library, settings = prepared(folder, work)
     config = describe_backbone(settings)
     embed(library, config, settings)
     rows, vectors = library.embedded_images(config.fingerprint)
@@ -264,7 +255,7 @@ def by_kind(results: Sequence[dict[str, Score]]) -> list[str]:
     names = [name for name in results[0] if name.startswith("**") or "0.92" in name]
     lines = [
         "| kind | pairs | " + " | ".join(names) + " |",
-        "|---|" * 1 + "---|" * (len(names) + 1),
+        "|---" * (len(names) + 2) + "|",
     ]
     for kind in sorted({kind for result in results for kind in result[names[0]].found}):
         cells = []

@@ -10,9 +10,10 @@ meanwhile, and with them their numbers.
 import contextlib
 import getpass
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -31,10 +32,7 @@ class DecisionLog:
     def read(self) -> list[Decision]:
         """Returns all decisions."""
         rows = self._table.read(DECISIONS.names).to_pylist()
-        return [
-            Decision(number, **{**row, "tags": tuple(row["tags"])})
-            for number, row in enumerate(rows, 1)
-        ]
+        return _numbered(rows, 1)
 
     def append(self, new: Sequence[NewDecision]) -> list[Decision]:
         """Adds decisions, all or none, and returns them with the numbers that they got.
@@ -63,10 +61,7 @@ class DecisionLog:
         total = self._table.append(pa.Table.from_pylist(rows, DECISIONS))
         with contextlib.suppress(LibraryError):  # what had to be stored is
             self._table.drop_old_versions()
-        return [
-            Decision(number, **{**row, "tags": tuple(row["tags"])})
-            for number, row in enumerate(rows, total - len(rows) + 1)
-        ]
+        return _numbered(rows, total - len(rows) + 1)
 
     def upgrade(self) -> None:
         """Gives the table of an older Tagkin today's columns, in steps that lose no row.
@@ -74,6 +69,13 @@ class DecisionLog:
         Lists of schema 2 and before stored the number, and no probability.
         """
         self._table.match_columns()
+
+
+def _numbered(rows: Sequence[Mapping[str, Any]], first: int) -> list[Decision]:
+    return [
+        Decision(number, **{**row, "tags": tuple(row["tags"])})
+        for number, row in enumerate(rows, first)
+    ]
 
 
 def _user() -> str:

@@ -54,10 +54,7 @@ def has_bf16() -> bool:
     OpenVINO's own list of capabilities names bf16 as well where it only emulates it, several
     times slower than f32. ``ONEDNN_MAX_CPU_ISA`` can hide instructions from OpenVINO.
     """
-    ceiling = os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper()
-    return ceiling not in _ISA_WITHOUT_BF16 and not processor_flags().isdisjoint(
-        {"amx_bf16", "avx512_bf16"}
-    )
+    return _has_any({"amx_bf16", "avx512_bf16"}, _ISA_WITHOUT_BF16)
 
 
 #: Instruction sets that matter to networks: a name, Linux's names for it, and the values of
@@ -77,12 +74,18 @@ def instructions() -> tuple[str, ...]:
 
     Of ``AVX2``, ``AVX-512``, ``VNNI``, ``bf16`` and ``AMX``; ``ONEDNN_MAX_CPU_ISA`` hides some.
     """
+    return tuple(name for name, flags, hiding in _INSTRUCTIONS if _has_any(flags, hiding))
+
+
+def _has_any(flags: set[str], hiding: set[str]) -> bool:
+    """Returns whether the processor has one of some flags, and nothing hides it from OpenVINO.
+
+    Args:
+        flags: By Linux's names.
+        hiding: Values of ``ONEDNN_MAX_CPU_ISA`` that do.
+    """
     ceiling = os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper()
-    return tuple(
-        name
-        for name, flags, hiding in _INSTRUCTIONS
-        if ceiling not in hiding and not processor_flags().isdisjoint(flags)
-    )
+    return ceiling not in hiding and not processor_flags().isdisjoint(flags)
 
 
 def _cpuinfo(field: str) -> str:
@@ -96,7 +99,4 @@ def _cpuinfo(field: str) -> str:
 
 def has_vnni() -> bool:
     """Returns whether the processor adds up int8 products in 32 bits; no where that is unknown."""
-    ceiling = os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper()
-    return ceiling not in _ISA_WITHOUT_VNNI and not processor_flags().isdisjoint(
-        {"avx_vnni", "avx512_vnni", "amx_int8"}
-    )
+    return _has_any({"avx_vnni", "avx512_vnni", "amx_int8"}, _ISA_WITHOUT_VNNI)

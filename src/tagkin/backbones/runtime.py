@@ -83,13 +83,6 @@ class Runtime:
         """
         ov = import_openvino()
         core = ov.Core()
-        properties: dict[str, Any] = {
-            "PERFORMANCE_HINT": "THROUGHPUT",
-            "INFERENCE_PRECISION_HINT": _hint(precision, device),
-        }
-        cores = limited_cores() if device == "CPU" else None
-        if cores:  # OpenVINO sees which cores it may use, but not for how much of the time
-            properties["INFERENCE_NUM_THREADS"] = cores
         try:
             model = core.read_model(graph)
             if model.has_rt_info(NEEDS_VNNI) and not has_vnni():
@@ -100,7 +93,7 @@ class Runtime:
                 )
             if batch > 1:
                 model.reshape([batch, *model.input(0).shape[1:]])
-            self._compiled = core.compile_model(model, device, properties)
+            self._compiled = core.compile_model(model, device, properties(precision, device))
             shape = self._compiled.output(0).shape
         except RuntimeError as error:
             raise BackboneError(f"OpenVINO can't load {graph}: {error}") from error
@@ -195,6 +188,18 @@ class _Request:
     infer: Any
     pixels: NDArray[np.uint8]
     keys: list[Any] = field(default_factory=list)
+
+
+def properties(precision: Arithmetic, device: str = "CPU") -> dict[str, Any]:
+    """Returns what OpenVINO is told when it compiles a graph to be run with many requests."""
+    told: dict[str, Any] = {
+        "PERFORMANCE_HINT": "THROUGHPUT",
+        "INFERENCE_PRECISION_HINT": _hint(precision, device),
+    }
+    cores = limited_cores() if device == "CPU" else None
+    if cores:  # OpenVINO sees which cores it may use, but not for how much of the time
+        told["INFERENCE_NUM_THREADS"] = cores
+    return told
 
 
 def _hint(precision: Arithmetic, device: str) -> str:

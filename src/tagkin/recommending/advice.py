@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from tagkin.backbones.catalogue import BACKBONES, BackboneSpec
 from tagkin.quantities import format_bytes, format_seconds
-from tagkin.recommending.costs import CostModel, Source
+from tagkin.recommending.costs import TUNE_BATCHES, CostModel, Source
 from tagkin.settings import Settings
 from tagkin.training.recipe import Recipe
 
@@ -22,7 +22,6 @@ _PRICES: dict[Goal, tuple[float, float]] = {
 }
 # Of what is free, so that a prediction may be a little off.
 _MARGIN = 1.1
-_TUNE_BATCHES = (16, 8, 4, 2, 1)
 
 
 @dataclass(frozen=True)
@@ -227,7 +226,7 @@ def _option(
 
 
 def _tune_batch(costs: CostModel, name: str, size: int) -> tuple[int | None, float | None]:
-    for batch in _TUNE_BATCHES:
+    for batch in TUNE_BATCHES:
         peak = costs.fine_tune_memory(name, size, batch)
         if peak is not None and _MARGIN * peak <= costs.machine.available:
             return batch, peak

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from tagkin.backbones.runtime import import_openvino
-from tagkin.hardware import has_bf16, limited_cores
+from tagkin.backbones.runtime import Arithmetic, import_openvino, properties
+from tagkin.hardware import has_bf16
 
 _SIZE, _CHANNELS, _BLOCKS = 48, 96, 6
 _SECONDS = 0.7
@@ -24,23 +24,13 @@ def anchor_rates() -> tuple[dict[str, float], int]:
     """
     ov = import_openvino()
     graph = _graph(ov)
-    names = ["f32", "bf16"] if has_bf16() else ["f32"]
-    compiled = {name: _compile(ov, graph, name) for name in names}
-    best = dict.fromkeys(names, 0.0)
+    names: list[Arithmetic] = ["f32", "bf16"] if has_bf16() else ["f32"]
+    compiled = {name: ov.Core().compile_model(graph, "CPU", properties(name)) for name in names}
+    best: dict[str, float] = dict.fromkeys(names, 0.0)
     for _ in range(_ROUNDS):  # in turns, since machines are noisy
         for name, model in compiled.items():
             best[name] = max(best[name], _run(model))
     return best, int(compiled["f32"].get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
-
-
-def _compile(ov: Any, graph: Any, precision: str) -> Any:
-    hints: dict[str, Any] = {
-        "PERFORMANCE_HINT": "THROUGHPUT",
-        "INFERENCE_PRECISION_HINT": precision,
-    }
-    if cores := limited_cores():
-        hints["INFERENCE_NUM_THREADS"] = cores
-    return ov.Core().compile_model(graph, "CPU", hints)
 
 
 def _run(model: Any) -> float:

@@ -12,6 +12,9 @@ from tagkin.recommending.stored import Measurement, Measurements
 #: table, scaled by what this machine did; the same, scaled by what is known of such processors.
 Source = Literal["measured", "other size", "ratios", "guess"]
 
+#: Batches of phase 2 to choose from, the largest first.
+TUNE_BATCHES = (16, 8, 4, 2, 1)
+
 _EPOCHS_1 = 30  # that phase 1 usually takes
 _VECTOR_BYTES = 2
 # Many cores share memory and heat, and don't run as fast each as two of them do.
@@ -64,7 +67,7 @@ class CostModel:
             area = (image_size / row.image_size) ** 2
             return Rate(1 / (area / row.in_memory + max(rest, 0.0)), "other size")
         backbone = table.backbones[architecture]
-        area = (image_size / backbone.image_size) ** 2
+        area = backbone.area(image_size)
         network = area / (self._speed() * self._network_rate(backbone))
         rest = self._decode_seconds(image_size) / self.machine.cores + table.overhead_seconds
         return Rate(1 / (network + rest), "ratios" if self._is_anchored else "guess")
@@ -80,10 +83,10 @@ class CostModel:
         backbone = self.ratios.backbones[architecture]
         line = self._line(backbone)
         row = self._measurement(architecture, image_size)
-        area = (image_size / backbone.image_size) ** 2
+        area = backbone.area(image_size)
         fixed = line.fixed + self._more_threads(image_size)
         if row:
-            own = (row.image_size / backbone.image_size) ** 2
+            own = backbone.area(row.image_size)
             fixed = row.resident - line.per_image * row.requests * own
         requests = row.requests if row else self.requests
         return Line(fixed, line.per_image).at(requests * batch, area)
@@ -110,7 +113,7 @@ class CostModel:
             exported: Whether the graph is in the cache, so that Keras isn't needed.
         """
         backbone = self.ratios.backbones[architecture]
-        area = (image_size / backbone.image_size) ** 2
+        area = backbone.area(image_size)
         peak = self.embed_memory(architecture, image_size)
         if backbone.first:
             # It has two graphs in memory, one of them with batches of 8.
@@ -123,7 +126,7 @@ class CostModel:
     def fine_tune_memory(self, architecture: str, image_size: int, batch: int) -> float | None:
         """Returns the peak of phase 2 in bytes; None where it was not measured."""
         backbone = self.ratios.backbones[architecture]
-        area = (image_size / backbone.image_size) ** 2
+        area = backbone.area(image_size)
         return backbone.fine_tune.at(batch, area) if backbone.fine_tune else None
 
     def head_memory(self, images: int, dimension: int) -> float:
@@ -161,7 +164,7 @@ class CostModel:
         backbone = self.ratios.backbones[architecture]
         if not (backbone.trunk_per_second and backbone.tail_per_second):
             return None
-        area = (image_size / backbone.image_size) ** 2
+        area = backbone.area(image_size)
         speed = self._relative(architecture, image_size)
         once = views / backbone.trunk_per_second + epochs / backbone.tail_per_second
         again = self.embed_seconds(architecture, image_size, images)
@@ -178,7 +181,7 @@ class CostModel:
         backbone = self.ratios.backbones[architecture]
         if not backbone.activation_bytes:
             return None
-        area = (image_size / backbone.image_size) ** 2
+        area = backbone.area(image_size)
         return backbone.activation_bytes * area * images * views
 
     def _precision(self) -> str:
@@ -199,19 +202,18 @@ class CostModel:
 
     def _relative(self, architecture: str, image_size: int) -> float:
         """Returns how fast the machine runs a backbone, as a multiple of the reference machine."""
-        backbone = self.ratios.backbones[architecture]
         row = self._measurement(architecture, image_size)
-        if row:
-            area = (row.image_size / backbone.image_size) ** 2
-            return row.in_memory * area / self._network_rate(backbone)
-        return self._speed()
+        return self._times_reference(row) if row else self._speed()
+
+    def _times_reference(self, row: Measurement) -> float:
+        """Returns how fast a backbone ran, as a multiple of the reference machine."""
+        backbone = self.ratios.backbones[row.architecture]
+        return row.in_memory * backbone.area(row.image_size) / self._network_rate(backbone)
 
     def _speed(self) -> float:
         """Returns the machine's speed beside the reference, by its own runs where there are any."""
         own = [
-            row.in_memory
-            * (row.image_size / self.ratios.backbones[row.architecture].image_size) ** 2
-            / self._network_rate(self.ratios.backbones[row.architecture])
+            self._times_reference(row)
             for row in self.measured.rows
             if row.precision == self.precision and row.architecture in self.ratios.backbones
         ]

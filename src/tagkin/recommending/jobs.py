@@ -9,7 +9,7 @@ from tagkin.backbones.catalogue import BACKBONES
 from tagkin.errors import ResourceError
 from tagkin.machine import Machine
 from tagkin.quantities import format_bytes, format_seconds
-from tagkin.recommending.costs import CostModel, Source
+from tagkin.recommending.costs import TUNE_BATCHES, CostModel, Source
 from tagkin.recommending.stored import load_measurements
 
 #: Shorter jobs aren't worth a line.
@@ -17,7 +17,6 @@ WORTH_SECONDS = 60.0
 
 # Predictions may be this much too high and the job still fit.
 _BENEFIT_OF_DOUBT = 0.9
-_BATCHES = (16, 8, 4, 2, 1)
 
 _HOW: dict[Source, str] = {
     "measured": "as measured on this machine",
@@ -124,7 +123,7 @@ def fine_tune_job(
     disk = costs.activation_bytes(architecture, image_size, images, views)
     smaller = [
         number
-        for number in _BATCHES
+        for number in TUNE_BATCHES
         if number < batch
         and (peak := costs.fine_tune_memory(architecture, image_size, number)) is not None
         and peak <= _room(costs.machine)

@@ -25,7 +25,7 @@ from tagkin.progress import silent as no_progress
 from tagkin.recommending.advice import Probed
 from tagkin.records import ImageRow
 from tagkin.settings import Settings
-from tagkin.training.fit import fit_head
+from tagkin.training.fit import fit_on
 from tagkin.training.learning_set import LearningSet
 from tagkin.training.metrics import mean_average_precision
 from tagkin.training.score_blocks import ScoreBlocks
@@ -160,11 +160,7 @@ def _probe(
     except TagkinError as error:
         raise LibraryError(f"the sample is too small: {error}") from error
     data = replace(data, parts={**data.parts, "validation": _held_out(data)})
-    fit = fit_head(
-        *(data.vectors_of("train"), data.labels_of("train")),
-        *(data.vectors_of("validation"), data.labels_of("validation")),
-        settings,
-    )
+    fit = fit_on(data, settings)
     scores = ScoreBlocks.of_logits(fit.head, data.vectors_of("validation"))
     value = mean_average_precision(data.labels_of("validation"), scores)
     labels = data.labels.toarray() > 0

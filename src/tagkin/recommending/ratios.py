@@ -59,6 +59,10 @@ class BackboneRatios:
     activation_bytes: float | None
     fine_tune: Line | None
 
+    def area(self, image_size: int) -> float:
+        """Returns the pixels of an image as a multiple of those that the figures hold for."""
+        return (image_size / self.image_size) ** 2
+
 
 @dataclass(frozen=True)
 class Ratios:

@@ -65,14 +65,8 @@ class CsvRows:
                 f"a cell that holds {self.delimiter!r} needs quotation marks"
             )
             return Row(place, problem=problem)
-        at = self.columns
-        return Row(
-            place,
-            cells[at.file],
-            cells[at.tags],
-            weights="" if at.weights is None else cells[at.weights],
-            split="" if at.split is None else cells[at.split],
-        )
+        file, tags, weights, split = (cell or "" for cell in self.columns.pick(cells))
+        return Row(place, file, tags, weights, split)
 
 
 def open_csv(

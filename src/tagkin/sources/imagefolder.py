@@ -49,11 +49,7 @@ class JsonRows:
 
     def __iter__(self) -> Iterator[Row]:
         """Reads the file."""
-        at = self.columns
-        names = [
-            None if place is None else self.names[place]
-            for place in (at.file, at.tags, at.weights, at.split)
-        ]
+        names = self.columns.pick(self.names)
         for entry in iter_objects(self.path):
             if entry.problem:
                 yield Row(entry.place, problem=entry.problem)

@@ -40,7 +40,7 @@ class ParquetRows:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        names = [name for name in self._wanted() if name is not None]
+        names = [name for name in self.columns.pick(self.names) if name is not None]
         with pq.ParquetFile(self.path) as file:
             start = 1
             for group in range(file.num_row_groups):
@@ -54,15 +54,10 @@ class ParquetRows:
                     problem = f"these rows can't be read: {error}"
                     yield Row(f"rows {number} to {start - 1}", problem=problem)
 
-    def _wanted(self) -> list[str | None]:
-        at = self.columns
-        places = (at.file, at.tags, at.weights, at.split)
-        return [None if place is None else self.names[place] for place in places]
-
     def _batch_rows(self, batch: Any, number: int) -> Iterator[Row]:
         cells = [
             repeat(None, batch.num_rows) if name is None else batch.column(name)
-            for name in self._wanted()
+            for name in self.columns.pick(self.names)
         ]
         for at, row in enumerate(zip(*cells, strict=True), number):
             try:

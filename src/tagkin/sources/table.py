@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from tagkin.errors import SourceError
 from tagkin.sources.options import SourceOptions
@@ -26,6 +26,8 @@ SPLIT_NAMES: dict[str, Split] = {
     "test": "test",
 }
 
+Cell = TypeVar("Cell")
+
 _SAMPLE_ROWS = 1000  # from which the separator of the tags is detected
 
 
@@ -44,6 +46,11 @@ class Columns:
     tags: int
     weights: int | None = None
     split: int | None = None
+
+    def pick(self, cells: Sequence[Cell]) -> list[Cell | None]:
+        """Returns path, tags, weights and split of a row, or of the names; None for no column."""
+        places = (self.file, self.tags, self.weights, self.split)
+        return [None if place is None else cells[place] for place in places]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Decisions from a file, checked as a whole before any of them is stored."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from tagkin.decisions import Decision, Link, NewDecision, accepted_merges, links
@@ -27,7 +27,8 @@ def check_import(
     ]
     problems = _contradictions(plain)
     raise_line_problems(problems)
-    standing = {(link.kind, link.tag, link.other): link.number for link in links(taken)}
+    decided = links(taken)
+    standing = {(link.kind, link.tag, link.other): link.number for link in decided}
     names = accepted_merges(taken)
     fresh: dict[tuple[str, str, str], Link] = {}
     skipped = []
@@ -45,7 +46,7 @@ def check_import(
         else:
             fresh.setdefault((link.kind, link.tag, link.other), link)
     new = [_new(link) for link in fresh.values()]
-    raise_line_problems(_conflicts(list(fresh.values()), new, taken))
+    raise_line_problems(_conflicts(list(fresh.values()), new, taken, decided, names))
     return new, skipped
 
 
@@ -94,10 +95,21 @@ def _comes_back(tag: str, target: dict[str, Link]) -> bool:
 
 
 def _conflicts(
-    fresh: Sequence[Link], new: Sequence[NewDecision], taken: Sequence[Decision]
+    fresh: Sequence[Link],
+    new: Sequence[NewDecision],
+    taken: Sequence[Decision],
+    decided: Sequence[Link],
+    before: Mapping[str, str],
 ) -> list[tuple[int, str]]:
-    """Lists the lines that would change what was decided, or keep apart what becomes one tag."""
-    before = accepted_merges(taken)
+    """Lists the lines that would change what was decided, or keep apart what becomes one tag.
+
+    Args:
+        fresh: The lines that are not decided already.
+        new: The decisions that they would be.
+        taken: The decisions so far.
+        decided: What these have in force.
+        before: The names that these gave to merged tags.
+    """
     start = len(taken) + 1
     added = [
         Decision(number, one.kind, one.tags, one.canonical, None, "", "")
@@ -109,7 +121,6 @@ def _conflicts(
         return after.get(tag, tag)
 
     problems = []
-    decided = links(taken)
     number_of = {link.tag: link.number for link in decided if link.kind == "merge"}
     for link in fresh:
         was = before.get(link.tag)
