@@ -1,10 +1,14 @@
-"""How fast a large dump is read, and in how much memory.
+"""How fast a large dump is read, in how much memory, and what it costs to prepare files again.
 
 python benchmarks/sources.py [--rows 1000000] [--format booru|pr0gramm|deepdanbooru|coco]
+python benchmarks/sources.py --prepare IMAGES [--prepare IMAGES] [--files 20000]
 
-Writes a dump of that many posts into a temporary folder, and reads it in a process of its own. The
-posts share 10,000 (empty) image files, so that each is found; no image is opened, which is the work
-of `prepare`.
+The first writes a dump of that many posts into a temporary folder, and reads it in a process of its
+own. The posts share 10,000 (empty) image files, so that each is found; no image is opened, which is
+the work of `prepare`.
+
+The second cuts that many distinct JPEG and PNG files out of the images in some folders, with tags
+beside them, and runs `tagkin prepare` on them twice.
 """
 
 import argparse
@@ -16,7 +20,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from multiprocessing import Pool
 from pathlib import Path
+
+from PIL import Image
 
 FORMATS = ("booru", "pr0gramm", "deepdanbooru", "coco")
 
@@ -25,8 +33,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--format", choices=FORMATS, default="booru")
+    parser.add_argument("--prepare", type=Path, action="append", metavar="IMAGES")
+    parser.add_argument("--files", type=int, default=20_000)
     parser.add_argument("--read", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if arguments.prepare:
+        with tempfile.TemporaryDirectory() as name:
+            prepare_twice(Path(name), arguments.prepare, arguments.files)
+        return
     if arguments.read:
         measure(arguments.read)
         return
@@ -56,6 +70,59 @@ def measure(path: Path) -> None:
         f"{tags / max(found, 1):.1f} tags each; peak {peak:.0f} MiB, of which {before:.0f} MiB "
         "before reading"
     )
+
+
+def prepare_twice(folder: Path, sources: list[Path], files: int) -> None:
+    """Makes a collection and prepares it twice, each time in a process of its own."""
+    found = sorted(p for source in sources for p in source.rglob("*") if is_photo(p))
+    images = folder / "images"
+    images.mkdir()
+    with Pool() as pool:
+        made = sum(pool.imap_unordered(cut_out, jobs(found, images, files), 64))
+    print(f"{files:,} files, {made / 2**20:,.0f} MiB, of {len(found):,} photos")
+    seconds, rows = [], []
+    for run in ("first", "second"):
+        start = time.perf_counter()
+        command = [sys.executable, "-m", "tagkin", "prepare", str(images), "--json"]
+        command += ["--library", str(folder / "library")]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        seconds.append(time.perf_counter() - start)
+        told = json.loads(done.stdout)
+        rows.append(stored(folder / "library"))
+        names = ("images", "added_files", "updated_files", "missing_files", "unchanged_files")
+        print(f"{run}: {seconds[-1]:.1f} s; " + ", ".join(f"{told[n]:,} {n}" for n in names))
+    same = "the library is the same" if rows[0] == rows[1] else "THE LIBRARY CHANGED"
+    print(f"{same}; the second was {seconds[0] / seconds[1]:.1f} times faster")
+
+
+def is_photo(path: Path) -> bool:
+    return path.suffix.lower() in (".jpg", ".jpeg", ".png") and path.is_file()
+
+
+def jobs(found: list[Path], images: Path, files: int) -> Iterator[tuple[int, Path, Path]]:
+    return ((number, found[number % len(found)], images) for number in range(files))
+
+
+def cut_out(job: tuple[int, Path, Path]) -> int:
+    """Writes a part of a photo that no other file has, and its tags; returns its size."""
+    number, photo, images = job
+    dice = random.Random(number)
+    with Image.open(photo) as opened:
+        image = opened.convert("RGB")
+    width, height = (dice.randint(side * 6 // 10, side * 9 // 10) for side in image.size)
+    left, top = dice.randint(0, image.width - width), dice.randint(0, image.height - height)
+    path = images / f"{number:06}.{'png' if number % 10 == 0 else 'jpg'}"
+    options = {} if path.suffix == ".png" else {"quality": dice.randint(70, 95)}
+    image.crop((left, top, left + width, top + height)).save(path, **options)
+    tags = dice.sample(range(300), 5)
+    path.with_suffix(".txt").write_text(", ".join(f"tag {one}" for one in tags))
+    return path.stat().st_size
+
+
+def stored(library: Path) -> list:
+    from tagkin.library import Library
+
+    return Library.open(library).images()
 
 
 def write(folder: Path, name: str, rows: int) -> Path:

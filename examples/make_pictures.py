@@ -18,11 +18,10 @@ from tagkin.cli.variants import print_variants
 from tagkin.library import Library
 from tagkin.records import ImageRow
 from tagkin.settings import load_settings
-from tagkin.similarity import SimilarityIndex
+from tagkin.similarity import Collection, Searcher
 from tagkin.tagger import Tagger, find_tagger
 from tagkin.variants import Proposals
 from tagkin.variants.in_library import find_in_library
-from tagkin.vocabulary import TagRules
 
 _CELL, _GAP, _TEXT = 128, 10, 36
 _INK, _FAINT, _GOOD = (30, 30, 30), (110, 110, 110), (20, 120, 60)
@@ -46,17 +45,19 @@ def main() -> None:
     library = Library.open(arguments.library)
     settings = load_settings({}, library.state.remembered)
     config = BackboneConfig.from_dict(library.state.active_backbone or {})
-    rules = TagRules.from_settings(settings, library.decisions())
-    index = SimilarityIndex.open(library, config.fingerprint, rules)
+    collection = Collection.open(library, settings)
+    rules = collection.rules
+    searcher = Searcher.open(library, config.fingerprint, collection)
+    images = collection.rows(range(len(collection)))
 
     tagger = Tagger.load(find_tagger(library.taggers_path, None, config.architecture))
-    queries = [_query(index.rows, name) for name in _QUERIES]
+    queries = [_query(images, name) for name in _QUERIES]
     predictions = list(tagger.predict([row.paths[0] for row in queries], settings))
     rows = []
     for query, prediction in zip(queries, predictions, strict=True):
         real = rules.wanted(query.tags)
         tags = [(f"{t.tag} {t.score:.2f}", t.tag in real) for t in prediction.tags]
-        near = index.similar_to_image(query.id, limit=5).images
+        near = searcher.by_images([query.id], limit=5).images
         cells = [(query.paths[0], "query")]
         cells += [(image.paths[0], f"{image.score:.2f}") for image in near]
         rows.append((tags or [("(none above its threshold)", False)], cells))
@@ -65,9 +66,9 @@ def main() -> None:
     rows = []
     for pair in _VARIANTS:
         for tag in pair:
-            images = [index.rows[i] for i in index.images_of[tag]][:6]
-            label = [(f"{tag}  ({len(index.images_of[tag])} images)", False)]
-            rows.append((label, [(image.paths[0], "") for image in images]))
+            places = collection.with_tag(tag)
+            label = [(f"{tag}  ({len(places)} images)", False)]
+            rows.append((label, [(row.paths[0], "") for row in collection.rows(places[:6])]))
     _draw(arguments.output / "variants.png", rows)
 
     _screenshot(

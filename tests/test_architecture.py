@@ -15,11 +15,12 @@ ROOT = Path(tagkin.__file__).parent
 # are tools, which import none of these.
 STEPS = [
     {"sources", "library"},
-    {"source_changes"},
+    {"source_changes", "writers"},
     {"prepare_report", "preparing"},
     {"embeddings"},
-    {"training", "tagger", "similarity", "variants"},
-    {"recommending"},
+    {"distributed", "training", "tagger", "similarity", "variants"},
+    {"recommending", "checking", "suspects"},
+    {"web"},
     {"cli"},
     {"__main__"},
 ]

@@ -9,9 +9,10 @@ import tagkin
 def test_the_public_names_are_these() -> None:
     assert tagkin.__all__ == [
         "BackboneConfig",
+        "Collection",
         "Library",
+        "Searcher",
         "Settings",
-        "SimilarityIndex",
         "TagDecisions",
         "TagRules",
         "Tagger",
@@ -23,6 +24,7 @@ def test_the_public_names_are_these() -> None:
         "load_settings",
         "open_backbone",
         "open_source",
+        "parse_query",
         "prepare",
         "resolve_backbone",
         "train",

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
+import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tagkin.records import ImageFile, ImageRow
+from tagkin.records import ID_TYPE, ImageFile, ImageRow, to_ids
 
 FILE = ImageFile(Path("a"), (), 1, 1)
 WEIGHTED = st.dictionaries(st.text(max_size=4), st.floats(0, 1), max_size=5)
@@ -49,3 +50,10 @@ def test_weights_are_rounded_once(weighted: dict[str, float]) -> None:
     assert file.with_tags(file.weighted_tags) == file
     assert all(0 < weight <= 1 for weight in file.weighted_tags.values())
     assert not file.weights or len(file.weights) == len(file.tags)
+
+
+@given(st.lists(st.sampled_from(["0" * 32, "f" * 32, "0123456789abcdef" * 2, "short"])))
+def test_ids_are_read_from_any_part_of_a_column(ids: list[str]) -> None:
+    column = pa.array(["a", *ids, "b"], pa.string()).slice(1, len(ids))
+    assert to_ids(column).tolist() == [one.encode() for one in ids]
+    assert to_ids(column).dtype == ID_TYPE

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tagkin.library import Library
     from tagkin.preparing import prepare
     from tagkin.settings import Settings, load_settings
-    from tagkin.similarity import SimilarityIndex
+    from tagkin.similarity import Collection, Searcher, parse_query
     from tagkin.sources import open_source
     from tagkin.tagger import Tagger
     from tagkin.training.train import train
@@ -27,9 +27,10 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "BackboneConfig": "tagkin.backbones",
+    "Collection": "tagkin.similarity",
     "Library": "tagkin.library",
+    "Searcher": "tagkin.similarity",
     "Settings": "tagkin.settings",
-    "SimilarityIndex": "tagkin.similarity",
     "TagDecisions": "tagkin.variants.deciding",
     "TagRules": "tagkin.vocabulary",
     "Tagger": "tagkin.tagger",
@@ -41,6 +42,7 @@ _HOMES = {
     "load_settings": "tagkin.settings",
     "open_backbone": "tagkin.backbones",
     "open_source": "tagkin.sources",
+    "parse_query": "tagkin.similarity",
     "prepare": "tagkin.preparing",
     "resolve_backbone": "tagkin.backbones",
     "train": "tagkin.training.train",
@@ -48,9 +50,10 @@ _HOMES = {
 
 __all__ = [
     "BackboneConfig",
+    "Collection",
     "Library",
+    "Searcher",
     "Settings",
-    "SimilarityIndex",
     "TagDecisions",
     "TagRules",
     "Tagger",
@@ -62,6 +65,7 @@ __all__ = [
     "load_settings",
     "open_backbone",
     "open_source",
+    "parse_query",
     "prepare",
     "resolve_backbone",
     "train",

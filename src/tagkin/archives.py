@@ -37,6 +37,12 @@ def is_in_archive(path: Path) -> bool:
     return _MARK in str(path) and _split(path) is not None
 
 
+def archive_of(path: Path) -> Path | None:
+    """Returns the archive that a path leads into; None if it leads into none."""
+    inside = _split(path)
+    return None if inside is None else inside[0]
+
+
 def member_path(archive: Path, name: str) -> Path:
     """Returns the path by which a file in an archive is known.
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Literal
+from typing import Literal, Protocol
 
 LinkKind = Literal["merge", "reject", "imply", "related"]
 DecisionKind = Literal["merge", "reject", "imply", "related", "undo"]
@@ -57,6 +57,19 @@ class Decision:
     probability: float | None = None
 
 
+def in_words(decision: Decision) -> str:
+    """Says what a decision does."""
+    tags = [repr(tag) for tag in decision.tags]
+    if decision.kind == "merge":
+        gone = [tag for tag in tags if tag != repr(decision.canonical)]
+        return f"{', '.join(gone)} merged into {decision.canonical!r}"
+    if decision.kind == "reject":
+        return f"{' and '.join(tags)} are different"
+    if decision.kind == "undo":
+        return f"took back decision {decision.undoes}"
+    return f" {'implies' if decision.kind == 'imply' else 'is related to'} ".join(tags)
+
+
 @dataclass(frozen=True)
 class Link:
     """What is in force between two tags, under the names that they have now.
@@ -82,12 +95,24 @@ class Link:
     probability: float | None = None
 
 
-def undone(decisions: Iterable[Decision]) -> dict[int, int]:
-    """Returns the number of each decision that is taken back, with that of its undo."""
+class Entry(Protocol):
+    """An entry of a list that only grows."""
+
+    @property
+    def number(self) -> int:
+        """Its place in the list, from 1."""
+
+    @property
+    def undoes(self) -> int | None:
+        """The number of the entry that it takes back."""
+
+
+def undone(entries: Iterable[Entry]) -> dict[int, int]:
+    """Returns the number of each entry that is taken back, with that of its undo."""
     taken_back: dict[int, int] = {}
-    for decision in reversed(list(decisions)):  # so that an undone undo takes nothing back
-        if decision.undoes is not None and decision.number not in taken_back:
-            taken_back[decision.undoes] = decision.number
+    for entry in reversed(list(entries)):  # so that an undone undo takes nothing back
+        if entry.undoes is not None and entry.number not in taken_back:
+            taken_back[entry.undoes] = entry.number
     return taken_back
 
 

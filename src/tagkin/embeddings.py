@@ -2,10 +2,11 @@
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,12 +57,40 @@ class EmbedReport:
         }
 
 
+#: Ids and float32 vectors of shape (dimension,), in the order in which they are ready.
+Vectors = Generator[tuple[str, NDArray[np.float32]], None, None]
+
+
+class Engine(Protocol):
+    """Makes the vectors of images somewhere else than in this process."""
+
+    def __call__(
+        self,
+        rows: Iterable[ImageRow],
+        count: int,
+        config: BackboneConfig,
+        settings: Settings,
+        problems: list[Problem],
+    ) -> Vectors:
+        """Yields ids and vectors; what can't be read is appended to ``problems`` instead.
+
+        Args:
+            rows: The images.
+            count: How many they are.
+            config: The backbone.
+            settings: Limits of images, number of threads, cache folder.
+            problems: Of images that can't be read.
+        """
+        ...
+
+
 def embed(
     library: Library,
     config: BackboneConfig,
     settings: Settings,
     *,
     backbone: Embedder | None = None,
+    engine: Engine | None = None,
     activate: bool = True,
     progress: Progress = silent,
 ) -> EmbedReport:
@@ -74,6 +103,7 @@ def embed(
         config: The backbone; its fingerprint names the vectors.
         settings: Limits of images, number of threads, cache folder.
         backbone: The loaded backbone; loaded from the cache folder if None and needed.
+        engine: Where the vectors are made; in this process if None.
         activate: Whether it becomes the active one.
         progress: Called after every image.
 
@@ -82,7 +112,7 @@ def embed(
         BackboneError: The backbone gives values that are not finite.
     """
     started = time.monotonic()
-    if settings.device == "gpu" and backbone is None:
+    if settings.device == "gpu" and backbone is None and engine is None:
         from tagkin.backbones.gpu import find_gpu
 
         find_gpu()  # says so now if there is none, even if no vector is missing
@@ -95,21 +125,18 @@ def embed(
     problems: list[Problem] = []
     added = 0
     if len(missing):
-        if backbone is None:
-            _check_precision(config, settings)
-        embedder = backbone or open_backbone(
-            config,
-            settings.cache_dir,
-            device=settings.device,
-            images=len(missing) * len(config.views),
-        )
-        pictures = read_images(library.iter_images(missing), config, settings, problems)
-        vectors = embed_views(embedder, pictures)
-        for batch_ids, batch in _in_batches(vectors, len(missing), progress):
-            library.add_vectors(config.fingerprint, batch_ids, batch)
-            if activate:
-                library.update_state(active_backbone=config.to_dict())
-            added += len(batch_ids)
+        rows = library.iter_images(missing)
+        if engine:
+            vectors = engine(rows, len(missing), config, settings, problems)
+        else:
+            embedder = backbone or _open(config, settings, len(missing))
+            vectors = extract(rows, config, settings, problems, embedder)
+        with closing(vectors):  # an engine has something to clear up, however this ends
+            for batch_ids, batch in _in_batches(vectors, len(missing), progress):
+                library.add_vectors(config.fingerprint, batch_ids, batch)
+                if activate:
+                    library.update_state(active_backbone=config.to_dict())
+                added += len(batch_ids)
         if problems:
             library.add_problems(problems)
     if activate:
@@ -124,10 +151,42 @@ def embed(
     )
 
 
-def _check_precision(config: BackboneConfig, settings: Settings) -> None:
+def extract(
+    rows: Iterable[ImageRow],
+    config: BackboneConfig,
+    settings: Settings,
+    problems: list[Problem],
+    embedder: Embedder,
+) -> Vectors:
+    """Yields the ids and vectors of images: read -> decode -> run.
+
+    Args:
+        rows: The images.
+        config: Size and views.
+        settings: See `read_images`.
+        problems: Images that can't be read are appended here instead of being yielded.
+        embedder: The loaded backbone.
+
+    Raises:
+        LibraryError: Many files in a row took too long.
+    """
+    yield from embed_views(embedder, read_images(rows, config, settings, problems))
+
+
+def _open(config: BackboneConfig, settings: Settings, images: int) -> Embedder:
+    check_precision(config, settings)
+    return open_backbone(
+        config, settings.cache_dir, device=settings.device, images=images * len(config.views)
+    )
+
+
+def check_precision(config: BackboneConfig, settings: Settings) -> None:
     """Refuses to add vectors to a set that was made with other arithmetic.
 
     A single query or a tagger may run in f32 instead: that is near enough.
+
+    Raises:
+        BackboneError: This machine can't compute in the precision of the vectors.
     """
     if settings.device == "cpu" and (
         (config.precision == "bf16" and not has_bf16()) or config.precision == "f16"

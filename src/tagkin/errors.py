@@ -17,6 +17,10 @@ class ImageError(TagkinError):
     """One image can't be decoded, or is beyond the limits set for images."""
 
 
+class ImageTooLargeError(ImageError):
+    """An image has more pixels or bytes than the limits allow."""
+
+
 class LibraryError(TagkinError):
     """The library folder is missing, damaged, too new, or lacks what a command needs."""
 
@@ -33,8 +37,16 @@ class ExchangeError(TagkinError):
     """A file of decisions can't be read, or its format can't carry a tag."""
 
 
+class ExportError(TagkinError):
+    """Tags can't be written in the way or to the place that was asked for."""
+
+
 class UnknownTagError(VocabularyError):
     """A tag that no image of the library carries."""
+
+
+class QueryError(TagkinError):
+    """A search can't be understood."""
 
 
 class BackboneError(TagkinError):
@@ -43,6 +55,10 @@ class BackboneError(TagkinError):
 
 class WeightsError(BackboneError):
     """The weights of a backbone can't be downloaded or don't fit it."""
+
+
+class EngineError(TagkinError):
+    """The workers that should share a job are missing, can't be reached, or keep dying."""
 
 
 class ResourceError(TagkinError):

@@ -4,26 +4,31 @@ import contextlib
 import hashlib
 import os
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 #: What a killed process left behind is removed after a day; until then it may still be in use.
-_STALE_AFTER_SECONDS = 24 * 3600.0
+STALE_AFTER_SECONDS = 24 * 3600.0
 
 
 @contextlib.contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """Gives a temporary path that replaces ``path``, flushed to disk, if the block succeeds."""
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    """Gives a temporary path that replaces ``path``, flushed to disk, if the block succeeds.
+
+    A file that is replaced passes its permissions on.
+    """
+    # A name may already be as long as the file system allows.
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:32]}-", dir=path.parent)
     os.close(descriptor)
     temporary = Path(name)
     try:
         yield temporary
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
-        temporary.chmod(0o644)
+        temporary.chmod(stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o644)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -40,7 +45,7 @@ def working_folder(parent: Path, prefix: str) -> Iterator[Path]:
     """
     for left in parent.glob(f"{prefix}*"):
         with contextlib.suppress(OSError):  # another process may be faster
-            if time.time() - left.stat().st_mtime > _STALE_AFTER_SECONDS:
+            if abs(time.time() - left.stat().st_mtime) > STALE_AFTER_SECONDS:
                 shutil.rmtree(left, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix=prefix, dir=parent) as name:
         yield Path(name)

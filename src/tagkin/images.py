@@ -24,7 +24,7 @@ from PIL import Image, ImageFile
 
 from tagkin import archives
 from tagkin.colours import mend_transparency, to_rgb
-from tagkin.errors import ImageError
+from tagkin.errors import ImageError, ImageTooLargeError
 from tagkin.settings import Settings
 
 UInt8 = npt.NDArray[np.uint8]
@@ -176,7 +176,7 @@ def read_bytes(path: Path, limits: ImageLimits) -> bytes:
     if not data:
         raise ImageError("empty: the file has zero bytes")
     if len(data) > limits.max_bytes:
-        raise ImageError(
+        raise ImageTooLargeError(
             f"the file has more than {limits.max_bytes:,} bytes; raise max_image_bytes to allow it"
         )
     return data
@@ -253,7 +253,7 @@ def _decode_all(data: bytes, limits: ImageLimits, least_size: LeastSize | None) 
         raise ImageError("needs more memory than there is to decode") from error
     except Image.DecompressionBombError as error:
         # From within a decoder, for a frame that is larger than the header said.
-        raise ImageError(f"too many pixels: {error}") from error
+        raise ImageTooLargeError(f"too many pixels: {error}") from error
     # Decoders given hostile bytes raise whatever their arithmetic ran into: OSError, SyntaxError,
     # ValueError, struct.error, zlib.error, OverflowError, RecursionError and more.
     except Exception as error:
@@ -336,7 +336,7 @@ def _check_pixels(image: Image.Image, limits: ImageLimits) -> None:
     if width < 1 or height < 1:
         raise ImageError(f"has no pixels: {width}x{height}")
     if width * height > limits.max_pixels:
-        raise ImageError(
+        raise ImageTooLargeError(
             f"{width}x{height} pixels is more than the limit of {limits.max_pixels:,}; "
             "raise max_image_pixels to allow it"
         )

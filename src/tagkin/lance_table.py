@@ -24,6 +24,8 @@ os.environ.setdefault("LANCE_LOG", "error")
 #: Old versions are kept this long, for readers that opened the table before.
 _KEEP_VERSIONS = timedelta(minutes=10)
 _TIDY_EVERY = 50  # versions
+#: Metadata of the column that is a table's key; Lance lets it be of no column that may be null.
+KEY_MARK = b"lance-schema:unenforced-primary-key"
 _ATTEMPTS = 5
 
 
@@ -43,17 +45,23 @@ class LanceTable:
         """Returns the number of rows."""
         return int(self._run("read", lambda: self._open().count_rows())) if self.exists() else 0
 
+    def version(self) -> int:
+        """Returns a number that every write makes greater; 0 if there is no table."""
+        return int(self._run("read", lambda: self._open().version)) if self.exists() else 0
+
     def stored_schema(self) -> pa.Schema:
         """Returns the schema of what is stored, which an older program may have written."""
         return self._run("read", lambda: self._open().schema) if self.exists() else self.schema
 
-    def read(self, columns: Sequence[str] | None = None) -> pa.Table:
-        """Returns all rows, or those columns of them."""
+    def read(self, columns: Sequence[str] | None = None, *, skip: int = 0) -> pa.Table:
+        """Returns all rows but the first few, or those columns of them."""
         if not self.exists():
             empty = self.schema.empty_table()
             return empty if columns is None else empty.select(list(columns))
         wanted = None if columns is None else list(columns)
-        table: pa.Table = self._run("read", lambda: self._open().to_table(columns=wanted))
+        table: pa.Table = self._run(
+            "read", lambda: self._open().to_table(columns=wanted, offset=skip or None)
+        )
         return table
 
     def batches(
@@ -80,8 +88,7 @@ class LanceTable:
     def append(self, rows: pa.Table) -> int:
         """Adds rows at the end, all or none, and returns how many there are then.
 
-        Rows that another process adds at the same time are before or behind all of these, if the
-        table was there before; see `make`.
+        Rows that another process adds at the same time are before or behind all of these.
         """
         return int(self._write(rows, "append").count_rows())
 
@@ -91,9 +98,8 @@ class LanceTable:
 
     def upsert(self, rows: pa.Table, key: str) -> None:
         """Adds rows, and replaces those with the same key, all or none."""
-        if not self.exists():
-            self.append(rows)
-            return
+        self.make()
+        self._mark_key(key)
         self._run(
             "write",
             lambda: (
@@ -116,11 +122,35 @@ class LanceTable:
             listed = ", ".join(f"'{value}'" for value in values)
             self._run("write", lambda: self._open().delete(f"{key} IN ({listed})"))
 
+    def delete_copies(self, key: str, values: Sequence[str]) -> None:
+        """Deletes all rows but the last of each of some keys, all or none.
+
+        Args:
+            key: Name of the column.
+            values: As for `delete`.
+        """
+        if self.exists():
+            self._run("write", functools.partial(self._delete_copies, key, values))
+
+    def _delete_copies(self, key: str, values: Sequence[str]) -> None:
+        table = self._open()
+        listed = ", ".join(f"'{value}'" for value in values)
+        found = table.to_table(columns=[key], filter=f"{key} IN ({listed})", with_row_id=True)
+        last: dict[str, int] = {}
+        earlier = []
+        for name, row in zip(
+            *(found.column(one).to_pylist() for one in (key, "_rowid")), strict=True
+        ):
+            if name in last:
+                earlier.append(str(last[name]))
+            last[name] = row
+        if earlier:
+            table.delete(f"_rowid IN ({', '.join(earlier)})")
+
     def add_missing(self, rows: pa.Table, key: str) -> None:
         """Adds the rows whose key is not there yet, all or none."""
-        if not self.exists():
-            self.append(rows)
-            return
+        self.make()
+        self._mark_key(key)
         self._run(
             "write",
             lambda: self._open().merge_insert(key).when_not_matched_insert_all().execute(rows),
@@ -148,7 +178,7 @@ class LanceTable:
             self._open().cleanup_old_versions(older_than=_KEEP_VERSIONS)
 
     def make(self) -> None:
-        """Makes the table, empty, unless it exists.
+        """Makes the table, empty, unless it exists; every write does so first.
 
         Of two processes that let Lance make a table at the same time, the slower may overwrite
         what the faster has written. So it is made elsewhere and moved: a folder isn't moved over
@@ -204,8 +234,25 @@ class LanceTable:
     def _write(self, rows: pa.Table, mode: str) -> Any:
         import lance
 
-        how = mode if self.exists() else "create"
-        return self._run("write", lambda: lance.write_dataset(rows, str(self.path), mode=how))
+        self.make()
+        return self._run("write", lambda: lance.write_dataset(rows, str(self.path), mode=mode))
+
+    def _mark_key(self, key: str) -> None:
+        """Names the key to Lance, by which it keeps two processes from adding the same row twice.
+
+        Tables of earlier versions of Tagkin lack it; no row is rewritten.
+        """
+        stored = self.stored_schema().field(key)
+        if stored.nullable or KEY_MARK not in (stored.metadata or {}):
+            for _ in range(_ATTEMPTS):  # another process may do the same, or write meanwhile
+                with contextlib.suppress(LibraryError):
+                    self._run("write", functools.partial(self._set_key, key))
+                    return
+
+    def _set_key(self, key: str) -> None:
+        if self._open().schema.field(key).nullable:
+            self._open().alter_columns({"path": key, "nullable": False})
+        self._open().update_field_metadata({key: {KEY_MARK.decode(): "true"}})
 
     def _open(self) -> Any:
         import lance
@@ -218,8 +265,8 @@ class LanceTable:
         except (OSError, ValueError, RuntimeError, pa.ArrowException) as error:
             reason = str(error).splitlines()[0][:300] if str(error) else type(error).__name__
             advice = (
-                "check the permissions of that folder, and if they are right, restore it from a "
-                "copy or delete it and run the command that made it again"
+                "check the permissions of that folder, and if they are right, run 'tagkin check' to "
+                "see what is damaged, and 'tagkin check --repair' to mend it"
                 if what == "read"
                 else "nothing that was stored before is lost; check the free space and the "
                 "permissions of that folder, then run the command again"

@@ -8,19 +8,21 @@
       vectors-<fingerprint>.lance/  one vector per image and backbone
       problems.lance/           files that could not be used, and why
       decisions.lance/          what the owner decided about tags, append-only
+      edits.lance/              tags that the owner added to images or took off, append-only
       proposals.json            the variants last proposed, to decide on
       taggers/<name>/           saved taggers
       backbones/                weights of fine-tuned backbones
+      indexes/<fingerprint>/    a search index, once the vectors are many
       fine-tuning/              activations and checkpoints of a fine-tuning that isn't finished
+      damaged/                  what ``tagkin check --repair`` put aside
 
 Every write is one atomic step: a process killed at any time leaves the state before or after it.
 """
 
-import json
-import os
+import contextlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,45 +34,30 @@ from numpy.typing import NDArray
 from tagkin.decision_log import DecisionLog
 from tagkin.decisions import Decision, DecisionKind, NewDecision
 from tagkin.errors import LibraryError
-from tagkin.files import atomic_file
+from tagkin.lance_snapshot import Snapshot
 from tagkin.lance_table import LanceTable
+from tagkin.library_state import LibraryState, is_ours, read_state, write_state
+from tagkin.locking import one_at_a_time
+from tagkin.problem_list import ProblemList
 from tagkin.records import (
     ID_TYPE,
     IMAGES,
-    PROBLEMS,
     ImageRow,
     Problem,
+    columns_of,
     from_image,
     is_in,
+    to_ids,
     to_image_rows,
-    to_matrix,
     upgrade_images,
     vector_schema,
 )
-
-SCHEMA_VERSION = 4
-
-_UPGRADABLE = (1, 2, 3)  # earlier schemas, which are brought up to date when a library is opened
+from tagkin.stored_vectors import StoredVectors
+from tagkin.tag_edits import EditedTags, EditLog, NewTagEdit, TagEdit
+from tagkin.vocabulary import TagRules
 
 _ROWS_AT_ONCE = 1024
 _SAMPLE = 556  # 300 to calibrate int8 with and 256 to judge it by
-
-
-@dataclass(frozen=True)
-class LibraryState:
-    """The content of ``library.json``.
-
-    Attributes:
-        active_backbone: The backbone last embedded, as ``BackboneConfig.to_dict`` gives it.
-        remembered: Settings given as options to ``prepare``, which hold for later commands.
-        prepared: Whether the last ``prepare`` came to its end.
-        sample: Ids of the images by which a precision is judged, once some were needed.
-    """
-
-    active_backbone: Mapping[str, Any] | None = None
-    remembered: Mapping[str, Any] = field(default_factory=dict)
-    prepared: bool = False
-    sample: Sequence[str] = field(default_factory=list)
 
 
 class Library:
@@ -80,8 +67,9 @@ class Library:
         self.path = path
         self.state = state
         self._images = LanceTable(path / "images.lance", IMAGES)
-        self._problems = LanceTable(path / "problems.lance", PROBLEMS)
+        self._problems = ProblemList(path / "problems.lance")
         self._decisions = DecisionLog(path / "decisions.lance")
+        self._edits = EditLog(path / "edits.lance")
 
     @classmethod
     def open(cls, path: Path) -> "Library":
@@ -91,35 +79,10 @@ class Library:
             LibraryError: There is none, it is damaged, or a newer Tagkin made it; or it has to be
                 upgraded and can't be written.
         """
-        state_file = path / "library.json"
-        if not state_file.is_file():
-            raise LibraryError(
-                f"there is no Tagkin library in {path}: make one with 'tagkin prepare SOURCE "
-                f"--library {path}', or name another with --library or TAGKIN_LIBRARY"
-            )
-        try:
-            content = json.loads(state_file.read_text("utf-8"))
-            version = content.pop("schema_version")
-            readable = version in (*_UPGRADABLE, SCHEMA_VERSION)
-            known = LibraryState(**content) if readable else None
-            if known and not isinstance(known.remembered, dict):
-                raise TypeError("'remembered' is no object")
-            if known and not isinstance(known.sample, list):
-                raise TypeError("'sample' is no list")
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-            raise LibraryError(
-                f"{state_file} is damaged ({error}): delete that one file and run "
-                "'tagkin prepare SOURCE' again; images, vectors, decisions and taggers stay"
-            ) from error
-        if known is None:
-            raise LibraryError(
-                f"{path} has library schema {version}, and this Tagkin reads schema "
-                f"{SCHEMA_VERSION}: install the version of Tagkin that made it, or prepare the "
-                "source into a new folder"
-            )
-        library = cls(path, known)
-        if version != SCHEMA_VERSION:
-            library._upgrade()
+        state, current = read_state(path)
+        library = cls(path, state)
+        if not current:
+            library.upgrade()
         return library
 
     @classmethod
@@ -136,14 +99,14 @@ class Library:
         library = cls(path, LibraryState())
         try:
             # A killed first run or a deleted library.json leaves only our own folders.
-            strangers = [p for p in path.iterdir() if not _is_ours(p)] if path.exists() else []
+            strangers = [p for p in path.iterdir() if not is_ours(p)] if path.exists() else []
             if strangers:
                 raise LibraryError(
                     f"{path} is not a Tagkin library and is not empty (it holds "
                     f"{strangers[0].name!r}): name a new folder with --library"
                 )
             path.mkdir(parents=True, exist_ok=True)
-            library._upgrade()  # tables that outlived their library.json may be old
+            library.upgrade()  # tables that outlived their library.json may be old
         except OSError as error:
             raise LibraryError(f"can't make a library in {path}: {error}") from error
         return library
@@ -158,10 +121,22 @@ class Library:
     def image_ids(self) -> NDArray[np.bytes_]:
         """Returns the ids of the images that have a file, in ascending order, as type S32."""
         found = [
-            _ids(batch.filter(pc.greater(pc.list_value_length(batch.column("files")), 0)))
+            to_ids(_with_a_file(batch).column("id"))
             for batch in self._images.batches(["id", "files"])
         ]
         return np.sort(np.concatenate(found)) if found else np.empty(0, ID_TYPE)
+
+    def image_table(self) -> Snapshot | None:
+        """Returns the table of images as it is now, to read columns and look rows up; or none.
+
+        Raises:
+            LibraryError: It can't be read.
+        """
+        return Snapshot(self._images.path) if self._images.exists() else None
+
+    def versions(self) -> tuple[int, ...]:
+        """Returns numbers that change when images, decisions or edits of tags do."""
+        return (self._images.version(), self._decisions.version(), self._edits.version())
 
     def iter_images(self, ids: NDArray[np.bytes_]) -> Iterator[ImageRow]:
         """Yields some images in the order in which they are stored, in little memory.
@@ -174,7 +149,7 @@ class Library:
         names = ", ".join(f"'{image.decode('ascii')}'" for image in ids.tolist()) if few else ""
         where = f"id IN ({names})" if names else None
         for batch in self._images.batches(IMAGES.names, rows=_ROWS_AT_ONCE, where=where):
-            yield from to_image_rows(batch.filter(pa.array(is_in(_ids(batch), ids))))
+            yield from to_image_rows(batch.filter(pa.array(is_in(to_ids(batch.column("id")), ids))))
 
     def sample_ids(self) -> list[str]:
         """Returns the ids of up to 556 images that stay the same while the library grows.
@@ -190,13 +165,23 @@ class Library:
                 self.update_state(sample=chosen)
         return chosen
 
-    def tag_counts(self) -> Counter[str]:
-        """Returns each raw tag with the number of images that carry it."""
+    def tag_counts(self, rules: TagRules | None = None) -> Counter[str]:
+        """Returns each raw tag with the number of images that carry it after the edits.
+
+        Args:
+            rules: By whose folding edits find the tags of an image; see `EditedTags`.
+        """
         counts: Counter[str] = Counter()
         for batch in self._images.batches(["files", "tags"]):
-            seen = batch.filter(pc.greater(pc.list_value_length(batch.column("files")), 0))
-            counts.update(pc.list_flatten(seen.column("tags")).to_pylist())
-        return counts
+            tags = pc.list_flatten(_with_a_file(batch).column("tags"))
+            for one in pc.value_counts(tags).to_pylist():
+                counts[one["values"]] += one["counts"]
+        edits = EditedTags(self.tag_edits(), rules)
+        for row in self.iter_images(np.array(sorted(edits.images), ID_TYPE)) if edits else ():
+            if row.files:
+                counts.subtract(row.tags)
+                counts.update(edits.apply(row.id, row.tags))
+        return +counts
 
     def upsert_images(self, rows: Sequence[ImageRow]) -> None:
         """Adds images, and replaces those with the same id, in one step."""
@@ -214,21 +199,15 @@ class Library:
 
     def problems(self) -> list[Problem]:
         """Returns the files that could not be used, ordered by path."""
-        rows = self._problems.read().to_pylist()
-        found = [Problem(Path(os.fsdecode(row["path"])), row["reason"]) for row in rows]
-        return sorted(found, key=lambda problem: problem.path)
+        return self._problems.read()
 
     def replace_problems(self, problems: Iterable[Problem]) -> None:
         """Replaces the list of problems in one step."""
-        rows = [{"path": os.fsencode(p.path), "reason": p.reason} for p in problems]
-        self._problems.replace(pa.Table.from_pylist(rows, PROBLEMS))
-        self._problems.tidy()
+        self._problems.replace(problems)
 
     def add_problems(self, problems: Iterable[Problem]) -> None:
         """Adds problems; new reasons for the same path replace the old ones."""
-        new = list(dict.fromkeys(problems))
-        paths = {problem.path for problem in new}
-        self.replace_problems([*(p for p in self.problems() if p.path not in paths), *new])
+        self._problems.add(problems)
 
     # Vectors -----------------------------------------------------------------------------
 
@@ -247,7 +226,7 @@ class Library:
         table = LanceTable(self._vector_path(fingerprint), vector_schema(1))
         missing = np.ones(len(ids), bool)
         for batch in table.batches(["id"]):
-            present = _ids(batch)
+            present = to_ids(batch.column("id"))
             known = present[is_in(present, ids)]
             missing[np.searchsorted(ids, known)] = False
         return ids[missing]
@@ -279,17 +258,21 @@ class Library:
         Returns:
             Ids, and float16 of shape (images, dimension); (0, 0) if there are none.
         """
-        table = LanceTable(self._vector_path(fingerprint), vector_schema(1))
-        ids: list[str] = []
-        blocks: list[NDArray[np.float16]] = []
-        for batch in table.batches(["id", "vector"]):
-            ids.extend(batch.column("id").to_pylist())
-            blocks.append(to_matrix(batch.column("vector")))
-        if not ids:
+        if not LanceTable(self._vector_path(fingerprint), vector_schema(1)).exists():
             return [], np.empty((0, 0), np.float16)
+        stored = self.stored_vectors(fingerprint)
         # Two runs at the same time may both have stored a vector of the same image.
-        distinct, first = np.unique(np.array(ids), return_index=True)
-        return distinct.tolist(), np.concatenate(blocks)[first]
+        distinct, first = np.unique(stored.ids, return_index=True)
+        if not len(distinct):
+            return [], np.empty((0, 0), np.float16)
+        target = np.full(len(stored), -1, np.int64)
+        target[first] = np.arange(len(first))
+        # Each block goes to its place at once: there is never a second copy of all vectors.
+        vectors = np.empty((len(distinct), stored.dimension), np.float16)
+        for start, block in stored.blocks():
+            wanted = target[start : start + len(block)]
+            vectors[wanted[wanted >= 0]] = block[wanted >= 0]
+        return [image.decode("ascii") for image in distinct.tolist()], vectors
 
     def embedded_images(self, fingerprint: str) -> tuple[list[ImageRow], NDArray[np.float16]]:
         """Returns the images that have a file and a vector of a backbone, by id, with the vectors.
@@ -305,6 +288,21 @@ class Library:
         rows = [by_id[ids[place]] for place in keep]
         # Most often all are kept, and then the vectors needn't be copied.
         return rows, vectors if len(keep) == len(ids) else vectors[keep]
+
+    def stored_vectors(self, fingerprint: str) -> StoredVectors:
+        """Returns the vectors of a backbone as they lie on disk.
+
+        Raises:
+            LibraryError: There are none.
+        """
+        path = self._vector_path(fingerprint)
+        if not LanceTable(path, vector_schema(1)).exists():
+            raise LibraryError("the library has no vectors yet: run 'tagkin embed' first")
+        return StoredVectors(path)
+
+    def index_path(self, fingerprint: str) -> Path:
+        """Returns the folder of the search index of a backbone's vectors."""
+        return self.path / "indexes" / fingerprint
 
     def _vector_path(self, fingerprint: str) -> Path:
         return self.path / f"vectors-{fingerprint}.lance"
@@ -340,6 +338,20 @@ class Library:
         """
         return self._decisions.append(decisions)
 
+    # Edits of tags -----------------------------------------------------------------------
+
+    def tag_edits(self) -> list[TagEdit]:
+        """Returns all edits of tags on single images, in the order in which they were made."""
+        return self._edits.read()
+
+    def edit_tags(self, edits: Sequence[NewTagEdit]) -> list[TagEdit]:
+        """Appends edits, all or none, and returns them with their numbers.
+
+        Raises:
+            LibraryError: One would undo what was never edited, or the library can't be written.
+        """
+        return self._edits.append(edits)
+
     # State and taggers -------------------------------------------------------------------
 
     @property
@@ -358,40 +370,35 @@ class Library:
         return self.path / "fine-tuning"
 
     def update_state(self, **changes: Any) -> None:
-        """Changes entries of ``library.json`` in one step."""
-        state = replace(self.state, **changes)
-        if state != self.state:
-            try:
-                self._write_state(state)
-            except OSError as error:
-                raise LibraryError(f"can't write {self.path}: {error}") from error
+        """Changes entries of ``library.json`` in one step, and leaves the others as they are now.
+
+        Raises:
+            LibraryError: The library can't be written.
+        """
+        if self._with_changes(changes) == self.state:
+            return  # a library that can't be written can still be used
+        with one_at_a_time(self.path, "state"):
+            state = self._with_changes(changes)
+            write_state(self.path, state)
             self.state = state
 
-    def _upgrade(self) -> None:
+    def _with_changes(self, changes: Mapping[str, Any]) -> LibraryState:
+        """Returns the state on disk with some changes; another process may have written it."""
+        with contextlib.suppress(LibraryError):  # it is gone: what is known of it is written anew
+            self.state = read_state(self.path)[0]
+        return replace(self.state, **changes)
+
+    def upgrade(self) -> None:
         """Brings the tables up to date, then says so in ``library.json``.
 
         A process killed in between leaves new tables under the old version, which the next one
         that opens the library finds to be new already.
         """
-        if self._images.stored_schema() != self._images.schema:
+        if columns_of(self._images.stored_schema()) != columns_of(self._images.schema):
             self._images.replace(upgrade_images(self._images.read()))
         self._decisions.upgrade()
-        try:
-            self._write_state(self.state)
-        except OSError as error:
-            raise LibraryError(f"can't write {self.path}: {error}") from error
-
-    def _write_state(self, state: LibraryState) -> None:
-        content = {"schema_version": SCHEMA_VERSION, **state.__dict__}
-        with atomic_file(self.path / "library.json") as file:
-            file.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
+        write_state(self.path, self.state)
 
 
-def _ids(batch: pa.RecordBatch) -> NDArray[np.bytes_]:
-    return np.asarray(batch.column("id").to_pylist(), ID_TYPE)
-
-
-def _is_ours(path: Path) -> bool:
-    folders = {"taggers", "backbones", "fine-tuning"}
-    files = (".library.json", "proposals.json", ".proposals.json", ".decisions.lance")
-    return path.suffix == ".lance" or path.name in folders or path.name.startswith(files)
+def _with_a_file(batch: pa.RecordBatch) -> pa.RecordBatch:
+    return batch.filter(pc.greater(pc.list_value_length(batch.column("files")), 0))

@@ -12,11 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tagkin.chosen_rows import Matrix
+
 #: Of nearest images that count. Corel-5K: 100 and 20 hardly differ.
 NEIGHBOURS = 100
 
 _TEMPERATURE = 0.05  # an image whose cosine is 0.05 less counts 1/e of the nearer one
 _SMOOTHING = 0.1  # how much of the collection's own share every image gets
+_SAME = 0.9999  # cosine of a vector and itself, of which one was rounded to half precision
 _QUERIES = 1024  # at once, which bounds the memory of their cosines
 
 
@@ -85,18 +88,19 @@ class Neighbours:
             raise ValueError("the neighbours' arrays don't fit each other")
         return found
 
-    def logits(self, vectors: NDArray[Any]) -> NDArray[np.float32]:
+    def logits(self, vectors: Matrix, *, without_itself: bool = False) -> NDArray[np.float32]:
         """Returns log shares of the tags among the nearest images, times the weight.
 
         Args:
             vectors: float16 or float32 of shape (images, dimension).
+            without_itself: Whether remembered images with the same vector don't count.
 
         Returns:
             float32 of shape (images, tags).
         """
         result = np.empty((len(vectors), self.tags), np.float32)
         row = 0
-        for places, weights in self.nearest(vectors):
+        for places, weights in self.nearest(vectors, without_itself=without_itself):
             for some, weight in zip(places, weights, strict=True):
                 of = [slice(self.row_ends[place], self.row_ends[place + 1]) for place in some]
                 columns = np.concatenate([self.columns[tags] for tags in of])
@@ -106,9 +110,13 @@ class Neighbours:
         return np.float32(self.weight) * result
 
     def nearest(
-        self, vectors: NDArray[Any]
+        self, vectors: Matrix, *, without_itself: bool = False
     ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
         """Yields, for up to 1,024 vectors at a time, the nearest images and how much each counts.
+
+        Args:
+            vectors: float16 or float32 of shape (images, dimension).
+            without_itself: Whether remembered images with the same vector don't count.
 
         Yields:
             Places and float32 weights that sum to 1, both of shape (vectors, neighbours).
@@ -116,6 +124,8 @@ class Neighbours:
         count = min(NEIGHBOURS, len(self.units))
         for start in range(0, len(vectors), _QUERIES):
             cosines = _units(vectors[start : start + _QUERIES], self.centre) @ self._units.T
+            if without_itself:
+                cosines[cosines > _SAME] = -1
             places = np.argpartition(-cosines, count - 1, axis=1)[:, :count]
             near = np.take_along_axis(cosines, places, axis=1)
             weights = np.exp((near - near.max(axis=1, keepdims=True)) / _TEMPERATURE)

@@ -17,6 +17,7 @@ import numpy as np
 from tagkin import archives, fitting, images, near_duplicates
 from tagkin.errors import ImageError, SourceError
 from tagkin.library import Library
+from tagkin.locking import only_one
 from tagkin.parallel import map_in_order
 from tagkin.prepare_report import PrepareReport
 from tagkin.progress import Progress, silent
@@ -26,6 +27,7 @@ from tagkin.source_changes import FileChanges, count_changes, find_missing
 from tagkin.sources import Source
 from tagkin.sources.record import ImageRecord, Item, Skipped, SourceProblem
 from tagkin.splits import SPLITS, Split, assign_splits
+from tagkin.tag_edits import EditedTags
 from tagkin.vocabulary import TagRules, Vocabulary
 from tagkin.vocabulary_report import report_tags
 
@@ -84,10 +86,18 @@ def prepare(
         progress: Called after every file.
 
     Raises:
-        LibraryError: The library can't be written.
+        LibraryError: The library can't be written, or another process prepares it.
         SourceError: Missing files are to be pruned, and the source names no image at all.
         VocabularyError: The aliases are circular.
     """
+    # Of two runs at once, the one that ends later would undo what the other said of an image.
+    with only_one(library.path, "prepare", "'tagkin prepare' or 'tagkin check --repair'"):
+        return _prepare(library, source, settings, prune, progress)
+
+
+def _prepare(
+    library: Library, source: Source, settings: Settings, prune: bool, progress: Progress
+) -> PrepareReport:
     rules = TagRules.from_settings(settings, library.decisions())
     stored = library.images()
     library.update_state(prepared=False)
@@ -104,7 +114,9 @@ def prepare(
         library.delete_images([row.id for row in stored if row.id not in run.rows])
     library.replace_problems([*_still_open(library.problems(), run), *run.problems])
     library.update_state(prepared=True)
-    return _report(rows, {row.id for row in stored}, run, changes, rules, settings)
+    edits = EditedTags(library.tag_edits(), rules)
+    edited = [edits.row(row) for row in rows]
+    return _report(edited, {row.id for row in stored}, run, changes, rules, settings)
 
 
 def vocabulary_of(rows: Iterable[ImageRow], rules: TagRules, settings: Settings) -> Vocabulary:

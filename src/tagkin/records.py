@@ -11,10 +11,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from tagkin.lance_table import KEY_MARK
 from tagkin.splits import Split
 
 #: NumPy's type of image ids: 32 hexadecimal digits.
 ID_TYPE = "S32"
+
+#: The column of ids. The mark lets Lance see that two processes add the same image.
+KEY = pa.field("id", pa.string(), nullable=False, metadata={KEY_MARK: b"true"})
 
 _ROWS_AT_ONCE = 256  # that are turned into Python's objects, which take far more room
 
@@ -32,7 +36,7 @@ _FILE = pa.struct(
 )
 IMAGES = pa.schema(
     [
-        ("id", pa.string()),
+        KEY,
         ("files", pa.list_(_FILE)),
         ("tags", pa.list_(pa.string())),
         ("width", pa.int32()),
@@ -56,6 +60,16 @@ DECISIONS = pa.schema(  # a row's place is the decision's number
         ("who", pa.string()),
         ("evidence", pa.string()),
         ("probability", pa.float64()),  # since schema 3
+    ]
+)
+EDITS = pa.schema(  # a row's place is the edit's number
+    [
+        ("kind", pa.string()),
+        ("image", pa.string()),
+        ("tag", pa.string()),
+        ("undoes", pa.int64()),
+        ("when", pa.string()),
+        ("who", pa.string()),
     ]
 )
 
@@ -205,6 +219,11 @@ def upgrade_images(table: pa.Table) -> pa.Table:
     return pa.Table.from_batches(upgraded, IMAGES)
 
 
+def columns_of(schema: pa.Schema) -> list[tuple[str, pa.DataType]]:
+    """Returns names and types of columns, whatever is noted about them besides."""
+    return [(field.name, field.type) for field in schema]
+
+
 def _upgrade_batch(batch: pa.RecordBatch) -> pa.RecordBatch:
     files = batch.column("files")
     structs = files.flatten()
@@ -233,6 +252,16 @@ def _empty(kind: pa.DataType, rows: int) -> pa.Array:
     return pa.array([value] * rows, kind)
 
 
+def to_ids(column: pa.Array) -> NDArray[np.bytes_]:
+    """Returns a column of image ids as type S32; shorter or longer texts are cut or filled up."""
+    if len(column) and not column.null_count and pa.types.is_string(column.type):
+        _, ends_buffer, text = column.buffers()
+        ends = np.frombuffer(ends_buffer, np.int32)[column.offset : column.offset + len(column) + 1]
+        if (np.diff(ends) == 32).all():  # then the text is the array
+            return np.frombuffer(text, ID_TYPE, len(column), int(ends[0])).copy()
+    return np.asarray([(text or "").encode() for text in column.to_pylist()], ID_TYPE)
+
+
 def is_in(ids: NDArray[np.bytes_], ascending: NDArray[np.bytes_]) -> NDArray[np.bool_]:
     """Returns for each id whether it is among others, which are in ascending order."""
     if not len(ascending):
@@ -244,7 +273,7 @@ def is_in(ids: NDArray[np.bytes_], ascending: NDArray[np.bytes_]) -> NDArray[np.
 
 def vector_schema(dimension: int) -> pa.Schema:
     """Returns the schema of a table of vectors of that length."""
-    return pa.schema([("id", pa.string()), ("vector", pa.list_(pa.float16(), dimension))])
+    return pa.schema([KEY, ("vector", pa.list_(pa.float16(), dimension))])
 
 
 def to_matrix(column: pa.FixedSizeListArray) -> NDArray[np.float16]:

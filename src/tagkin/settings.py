@@ -33,6 +33,7 @@ View = Literal["pad", "squeeze", "crop", "flip", "pad-flip", "squeeze-flip", "cr
 Precision = Literal["auto", "f32", "bf16", "f16", "int8"]
 Loss = Literal["bce", "asl"]
 Rank = Literal["margin", "probability"]
+Engine = Literal["local", "ray"]
 
 
 def user_cache() -> Path:
@@ -80,6 +81,20 @@ class Settings(BaseSettings):
         description="int8 is refused if fewer of the 10 nearest neighbours stay the same",
     )
     device: Literal["cpu", "gpu"] = Field("cpu", description="where embed runs the backbone")
+    engine: Engine = Field(
+        "local", description="what embed runs with: local (this process) or ray (several)"
+    )
+    ray_address: str | None = Field(
+        None,
+        min_length=1,
+        description="address of a running Ray cluster for the engine ray, such as auto or "
+        "host:6379; Ray is started on this machine if not set",
+    )
+    ray_workers: int | None = Field(
+        None,
+        ge=1,
+        description="processes that embed under Ray; one for every four cores if not set",
+    )
     batch_size: int | None = Field(
         None,
         ge=1,
@@ -199,7 +214,28 @@ class Settings(BaseSettings):
         "first", description="the frame by which an animation is seen"
     )
 
-    @field_validator("exclude_tags", "views", mode="before")
+    serve_host: str = Field("127.0.0.1", description="address that serve listens on")
+    serve_port: int = Field(8756, ge=0, le=65535, description="port that serve listens on")
+    serve_token: str | None = Field(
+        None, min_length=12, description="secret that serve asks for; without it, only this machine"
+    )
+    serve_allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="further names by which browsers may call serve, such as a name in your LAN"
+    )
+    serve_upload_bytes: int = Field(
+        32 * 2**20, ge=1, description="uploads to serve with more bytes are refused"
+    )
+    serve_upload_pixels: int = Field(
+        50_000_000, ge=1, description="uploads to serve with more pixels are refused"
+    )
+    serve_uploads_per_minute: int = Field(
+        120, ge=1, description="images that each client may let serve look at in a minute"
+    )
+    serve_uploads_at_once: int = Field(
+        2, ge=1, le=64, description="uploaded images that serve looks at at the same time"
+    )
+
+    @field_validator("exclude_tags", "views", "serve_allowed_hosts", mode="before")
     @classmethod
     def _split_commas(cls, value: Any) -> Any:
         if isinstance(value, str):

@@ -270,7 +270,12 @@ class Tagger:
         yield from (waiting[number] for number in sorted(waiting))
 
     def tags_for(
-        self, vector: NDArray[np.float32], *, top: int | None = None, rank: Rank = "margin"
+        self,
+        vector: NDArray[np.float32],
+        *,
+        top: int | None = None,
+        rank: Rank = "margin",
+        without_itself: bool = False,
     ) -> tuple[PredictedTag, ...]:
         """Returns the tags of one vector, the first by rank first.
 
@@ -279,10 +284,12 @@ class Tagger:
             top: As for ``predict``.
             rank: ``margin``, how far the probability is above the tag's own threshold (see
                 `tagkin.head.margins`), or ``probability``.
+            without_itself: Whether an image with this vector, if it is remembered, doesn't count:
+                its own tags would speak for themselves.
         """
         logits = self.head.logits(vector[None])
         if self.neighbours is not None:
-            logits += self.neighbours.logits(vector[None])
+            logits += self.neighbours.logits(vector[None], without_itself=without_itself)
         scores = sigmoid(logits)[0]
         keys = scores if rank == "probability" else margins(scores, self.thresholds)
         order = np.argsort(-keys, kind="stable")

@@ -105,6 +105,35 @@ def test_no_process_connects_to_anything(
     assert outside(trace.read_text()) == []
 
 
+@pytest.mark.slow
+def test_ray_talks_to_this_machine_only(demo_copy: Demo, tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    if not shutil.which("strace"):
+        pytest.skip("strace is not installed")
+    for vectors in demo_copy.path.glob("vectors-*"):
+        shutil.rmtree(vectors)
+    trace, home = tmp_path / "trace", tmp_path / "home"
+    home.mkdir()
+    # What it listens on counts as well: who reaches a port of Ray's can run programs.
+    strace = ["strace", "-f", "--seccomp-bpf", "-e", "trace=connect,sendto,sendmsg,bind"]
+    done = subprocess.run(
+        [
+            *(*strace, "-o", str(trace), sys.executable, "-m", "tagkin", "embed"),
+            *("--engine", "ray", "--workers", "1", "--library", str(demo_copy.path)),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env=subprocess_environment({"HOME": str(home), "RAY_USAGE_STATS_ENABLED": "1"}),
+    )
+    if "ptrace" in done.stderr.lower() and done.returncode:
+        pytest.skip("tracing is not allowed here")
+    assert done.returncode == 0, done.stderr
+    assert "127.0.0.1" in trace.read_text()  # which shows that Ray was seen
+    assert outside(trace.read_text()) == []
+    assert list(home.iterdir()) == []  # where Ray would keep a token
+
+
 def outside(trace: str) -> list[str]:
     """The calls that go to an address which is not this machine's own."""
     calls = [line for line in trace.splitlines() if re.search(r"AF_INET6?\b", line)]

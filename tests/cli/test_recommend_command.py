@@ -16,7 +16,7 @@ def test_a_described_machine_gets_a_table_and_a_reason(run_tagkin: RunTagkin) ->
     assert done.returncode == 0, done.stderr
     assert "16 cores" in done.stdout
     assert "100,000 images" in done.stdout
-    assert "Take " in done.stdout
+    assert "Advice: " in done.stdout
     assert "published, not measured here" in done.stdout
     assert "% of the machine" in done.stdout
 

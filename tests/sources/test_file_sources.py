@@ -347,7 +347,7 @@ def test_mistakes_with_a_folder(tmp_path: Path, options: dict[str, Any], words: 
         ("a.json", [], "JSON of an unknown kind"),
         ("a.json", b"{", "JSON of an unknown kind"),
         ("a.jsonl", b"", "JSON of an unknown kind"),
-        ("a.json", b"\x1f\x8b\x08", "compressed: unpack it first"),
+        ("a.json", b"\x28\xb5\x2f\xfd", "compressed: unpack it first"),
         ("a.json", "{}".encode("utf-16"), "UTF-16: save it as UTF-8"),
         ("a.bin", b"\0\1", "isn't a known kind"),
     ],

@@ -1,5 +1,6 @@
 """Whatever a manifest or sidecar holds, there are records, problems and clean errors; no more."""
 
+import gzip
 import json
 import os
 import random
@@ -68,6 +69,8 @@ SEEDS: dict[str, list[tuple[str, Callable[[Path], bytes]]]] = {
     "booru": [
         ("d.jsonl", as_bytes(POST)),
         ("d.json", as_bytes({"posts": [{**POST, "tags": {"general": ["a"]}}]}, 1)),
+        ("d.csv", lambda _: f'id,md5,file_ext,tag_string\n1,{MD5},jpg,"a ""b"""\n'.encode()),
+        ("d.jsonl.gz", lambda folder: gzip.compress(as_bytes(POST)(folder))),
     ],
     "deepdanbooru": [("d.sqlite", seed_database)],
     "pr0gramm": [

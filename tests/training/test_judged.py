@@ -43,7 +43,8 @@ def test_the_mean_probability_is_the_share_of_tags_that_are_there(
     head: Head, data: LearningSet, settings: Settings
 ) -> None:
     judged = judge(head, data, settings)
-    labels, vectors = data.labels_of("validation"), data.vectors_of("validation")
+    labels = data.labels_of("validation")
+    vectors = np.asarray(data.vectors_of("validation"))
     share = labels.nnz / np.prod(labels.shape)
     assert judged.calibration.fitted
     assert judged.head.scores(vectors).mean() == pytest.approx(share, rel=0.02)
@@ -64,7 +65,7 @@ def test_the_head_has_taken_the_calibration_in(
     judged = judge(head, data, settings)
     slope, intercept = judged.calibration.coefficients[0], judged.calibration.intercept
     assert 0 < slope < 1  # it was too sure of itself
-    vectors = data.vectors_of("validation")
+    vectors = np.asarray(data.vectors_of("validation"))
     logits = vectors.astype(np.float32) @ head.kernel + head.bias
     expected = sigmoid((logits * slope + intercept).astype(np.float32))
     np.testing.assert_allclose(judged.head.scores(vectors), expected, atol=1e-4)

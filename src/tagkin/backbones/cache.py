@@ -166,7 +166,7 @@ def _is_being_made(folder: Path) -> bool:
     if not folder.name.startswith(_WORKING):
         return False
     newest = max(path.stat().st_mtime for path in (folder, *folder.rglob("*")))
-    return time.time() - newest < _EXPORT_SECONDS
+    return abs(time.time() - newest) < _EXPORT_SECONDS  # a clock may have been wrong
 
 
 def _describe(folder: Path) -> CacheEntry:

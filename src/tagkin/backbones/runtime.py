@@ -66,7 +66,13 @@ class Runtime:
     """
 
     def __init__(
-        self, graph: Path, precision: Arithmetic, *, batch: int = 1, device: str = "CPU"
+        self,
+        graph: Path,
+        precision: Arithmetic,
+        *,
+        batch: int = 1,
+        device: str = "CPU",
+        threads: int | None = None,
     ) -> None:
         """Loads a graph.
 
@@ -76,6 +82,7 @@ class Runtime:
                 is as exact at least.
             batch: Images a request; more than one can be faster, see `tuning`.
             device: OpenVINO's name of the device.
+            threads: Of the processor, where others have their share of it; all if None.
 
         Raises:
             BackboneError: OpenVINO can't load the graph, or it is an int8 graph that would give
@@ -93,7 +100,8 @@ class Runtime:
                 )
             if batch > 1:
                 model.reshape([batch, *model.input(0).shape[1:]])
-            self._compiled = core.compile_model(model, device, properties(precision, device))
+            told = properties(precision, device, threads)
+            self._compiled = core.compile_model(model, device, told)
             shape = self._compiled.output(0).shape
         except RuntimeError as error:
             raise BackboneError(f"OpenVINO can't load {graph}: {error}") from error
@@ -190,7 +198,9 @@ class _Request:
     keys: list[Any] = field(default_factory=list)
 
 
-def properties(precision: Arithmetic, device: str = "CPU") -> dict[str, Any]:
+def properties(
+    precision: Arithmetic, device: str = "CPU", threads: int | None = None
+) -> dict[str, Any]:
     """Returns what OpenVINO is told when it compiles a graph to be run with many requests."""
     told: dict[str, Any] = {
         "PERFORMANCE_HINT": "THROUGHPUT",
@@ -199,6 +209,9 @@ def properties(precision: Arithmetic, device: str = "CPU") -> dict[str, Any]:
     cores = limited_cores() if device == "CPU" else None
     if cores:  # OpenVINO sees which cores it may use, but not for how much of the time
         told["INFERENCE_NUM_THREADS"] = cores
+    if threads:
+        # Left to itself, each process would keep its threads on the same first cores.
+        told |= {"INFERENCE_NUM_THREADS": threads, "ENABLE_CPU_PINNING": False}
     return told
 
 

@@ -103,7 +103,9 @@ def command(
     # From a virtual environment that is not on the path, as after `make demo`.
     tagkin = "tagkin" if shutil.which("tagkin") else sys.argv[0]
     output.print(
-        f"\nThe library is in {library}. Go on with it, for example:\n"
+        f"\nThe library is in {library}. Look at it in a browser, and merge its first tags:\n"
+        f"  {tagkin} serve --library {library}\n"
+        f"or go on here, for example:\n"
         f"  {tagkin} similar --tag bird --library {library}\n"
         f"  {tagkin} predict YOUR_IMAGE --library {library}\n"
         f"  {tagkin} variants accept --safe --library {library}\n"
@@ -121,12 +123,10 @@ def _unseen_images(library: "Library") -> list["ImageRow"]:
 def _similar(
     library: "Library", config: "BackboneConfig", settings: "Settings", rows: list["ImageRow"]
 ) -> list["SimilarResult"]:
-    from tagkin.similarity import SimilarityIndex
-    from tagkin.vocabulary import TagRules
+    from tagkin.similarity import Collection, Searcher
 
-    rules = TagRules.from_settings(settings, library.decisions())
-    index = SimilarityIndex.open(library, config.fingerprint, rules)
-    return [index.similar_to_image(row.id, limit=_NEIGHBOURS) for row in rows]
+    searcher = Searcher.open(library, config.fingerprint, Collection.open(library, settings))
+    return [searcher.by_images([row.id], limit=_NEIGHBOURS) for row in rows]
 
 
 def _print_predictions(

@@ -1,7 +1,7 @@
 """``tagkin embed``."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,6 +16,10 @@ from tagkin.cli.options import (
     ViewsOption,
     WeightsOption,
 )
+
+if TYPE_CHECKING:
+    from tagkin.distributed import RayEngine
+    from tagkin.settings import Settings
 
 NAME = "embed"
 
@@ -34,6 +38,32 @@ def command(
             metavar="cpu|gpu",
             help="Where the backbone runs: the processor, or an NVIDIA or Intel GPU. "
             "(default: cpu)",
+            show_default=False,
+        ),
+    ] = None,
+    engine: Annotated[
+        str | None,
+        typer.Option(
+            metavar="local|ray",
+            help="One process, or several on this or other machines with Ray, which the extra "
+            "'ray' installs. (default: local)",
+            show_default=False,
+        ),
+    ] = None,
+    address: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT",
+            help="Join this Ray cluster, or 'auto' for the one that this machine belongs to. "
+            "(default: Ray is started on this machine)",
+            show_default=False,
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Processes that embed under Ray. (default: one for every four cores)",
             show_default=False,
         ),
     ] = None,
@@ -60,6 +90,7 @@ def command(
     from tagkin.cli.session import Output, Session, printable
     from tagkin.embeddings import embed, export_vectors
     from tagkin.errors import SettingsError
+    from tagkin.similarity.vector_index import keep_index
 
     output = Output(json)
     if fit and views:
@@ -72,14 +103,28 @@ def command(
         "views": () if fit else views,  # those of a tagkin.toml don't outdo the option
         "precision": precision,
         "device": device,
+        "engine": engine,
+        "ray_address": address,
+        "ray_workers": workers,
         "int8_min_overlap": 0.0 if force else None,
     }
     session = Session(library, options, output=output)
     opened = session.open_library()
-    announce_embedding(session, opened, anyway=anyway)
+    with_ray = session.settings.engine == "ray"
+    if not with_ray and (address or workers):
+        raise SettingsError("--address and --workers are for --engine ray: add it")
+    if not (with_ray and session.settings.ray_address):  # other machines aren't known here
+        announce_embedding(session, opened, anyway=anyway)
     config = session.backbone(opened)
     with ProgressBars(output.notes) as progress:
-        report = embed(opened, config, session.settings, progress=progress)
+        report = embed(
+            opened,
+            config,
+            session.settings,
+            engine=_ray(session.settings) if with_ray else None,
+            progress=progress,
+        )
+        keep_index(opened, config.fingerprint, progress=progress)
     exported = export_vectors(opened, config, export) if export else ()
     if json:
         output.json({**report.to_dict(), "exported": [str(path) for path in exported]})
@@ -93,3 +138,9 @@ def command(
     if report.problems:
         output.note(f"{len(report.problems)} images could not be read:")
         output.problems(report.problems)
+
+
+def _ray(settings: "Settings") -> "RayEngine":
+    from tagkin.distributed import RayEngine
+
+    return RayEngine(settings.ray_address, settings.ray_workers)

@@ -8,7 +8,22 @@ from typing import Annotated
 import typer
 
 from tagkin import __version__
-from tagkin.cli import cache, demo, embed, predict, prepare, recommend, similar, train, variants
+from tagkin.cli import (
+    cache,
+    check,
+    demo,
+    duplicates,
+    embed,
+    export,
+    index,
+    predict,
+    prepare,
+    recommend,
+    serve,
+    similar,
+    train,
+    variants,
+)
 from tagkin.cli.guard import guarded
 
 app = typer.Typer(
@@ -19,10 +34,10 @@ app = typer.Typer(
 )
 
 
-for module in (prepare, embed, train, predict, similar):
+for module in (prepare, embed, train, predict, export, similar):
     app.command(module.NAME)(guarded(module.command))
 app.add_typer(variants.app)
-for module in (recommend, demo, cache):
+for module in (serve, duplicates, index, recommend, demo, check, cache):
     app.command(module.NAME)(guarded(module.command))
 
 

@@ -7,10 +7,21 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tagkin.cli.options import JsonOption, LibraryOption, ModelOption
+from tagkin.cli.writing import (
+    FORMAT_HELP,
+    DryRunOption,
+    NamesOption,
+    OriginalsOption,
+    OutputOption,
+    SeparatorOption,
+    TagsKeyOption,
+    UpdateOption,
+)
 
 if TYPE_CHECKING:
-    from tagkin.cli.session import Session
-    from tagkin.tagger import Tagger
+    from tagkin.cli.session import Output, Session
+    from tagkin.tagger import Prediction, Tagger
+    from tagkin.writers.image_tags import WriteOptions
 
 NAME = "predict"
 
@@ -47,18 +58,65 @@ def command(
             show_default=False,
         ),
     ] = None,
+    to: Annotated[
+        str | None,
+        typer.Option(
+            "--to",
+            metavar="FORMAT",
+            help=f"Write the tags instead of printing them: {FORMAT_HELP}",
+            show_default=False,
+        ),
+    ] = None,
+    output_file: OutputOption = None,
+    names: NamesOption = None,
+    update: UpdateOption = False,
+    dry_run: DryRunOption = False,
+    separator: SeparatorOption = None,
+    tags_key: TagsKeyOption = None,
+    originals: OriginalsOption = True,
     json: JsonOption = False,
 ) -> None:
-    """Name the tags of images. Exit code 1 if any of them could not be read."""
-    from tagkin.cli.session import Output, Session, printable
+    """Name the tags of images. Exit code 1 if some could not be read, or some tags not written."""
+    from tagkin.cli.session import Output, Session
+    from tagkin.errors import ExportError
+    from tagkin.vocabulary import TagRules
+    from tagkin.writers.image_tags import WriteOptions
 
+    given = (output_file, names, separator, tags_key)
+    if to is None and (update or dry_run or not originals or any(o is not None for o in given)):
+        raise ExportError("name the format in which the tags are to be written: --to FORMAT")
     output = Output(json)
     session = Session(library, {"model_architecture": model, "rank": rank}, output=output)
-    loaded = _load(session, tagger, model)
+    loaded = load_tagger(session, tagger, model)
+    predictions = loaded.predict(_files(paths), session.settings, top=top)
+    if to is None:
+        failed = _print_all(predictions, output)
+    else:
+        rules = loaded.rules or TagRules.from_settings(session.settings)
+        options = WriteOptions(
+            output=output_file,
+            names=names,
+            update=update,
+            dry_run=dry_run,
+            separator=separator,
+            tags_key=tags_key,
+            originals=originals,
+            fold=rules.fold,
+            timeout=session.settings.read_timeout,
+        )
+        failed = _write_all(predictions, output, to, options)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _print_all(predictions: Iterable["Prediction"], output: "Output") -> bool:
+    """Prints predictions; returns whether an image could not be read."""
+    from tagkin.cli.session import printable
+
     failed = False
-    for prediction in loaded.predict(_files(paths), session.settings, top=top):
+    for prediction in predictions:
         failed = failed or prediction.error is not None
-        if json:
+        if output.as_json:
             output.json(prediction.to_dict())
         elif prediction.error is not None:
             output.note(f"{printable(prediction.path)}: {prediction.error}")
@@ -68,12 +126,43 @@ def command(
                 f"{printable(prediction.path)}: {tags or '(no tag above its threshold)'}",
                 markup=False,
             )
-    if failed:
-        raise typer.Exit(1)
+    return failed
 
 
-def _load(session: "Session", tagger: str | None, model: str | None) -> "Tagger":
-    """Loads a tagger; one of a library sees its tags through the decisions taken since."""
+def _write_all(
+    predictions: Iterable["Prediction"], output: "Output", to: str, options: "WriteOptions"
+) -> bool:
+    """Writes predictions; returns whether an image could not be read, or a tag not written."""
+    from tagkin.cli.session import printable
+    from tagkin.cli.writing import Report
+    from tagkin.writers.image_tags import open_writer
+    from tagkin.writers.tagged import TaggedImage
+
+    report = Report(output, dry_run=options.dry_run)
+    unread = False
+    with open_writer(to, options) as writer:
+        for prediction in predictions:
+            if prediction.error is not None:
+                unread = True
+                output.note(f"{printable(prediction.path)}: {prediction.error}")
+                if output.as_json:
+                    output.json(prediction.to_dict())
+                continue
+            tags = {tag.tag: tag.score for tag in prediction.tags}
+            change = writer.write(TaggedImage(prediction.path.absolute(), tags))
+            report.add(change)
+            if output.as_json:
+                output.json({**prediction.to_dict(), "written": change.to_dict()})
+        report.close(writer.finish())
+    return unread or report.failed
+
+
+def load_tagger(session: "Session", tagger: str | None, model: str | None) -> "Tagger":
+    """Loads a tagger; one of a library sees its tags through the decisions taken since.
+
+    Raises:
+        TaggerError: There is none, or it is damaged.
+    """
     from tagkin.tagger import Tagger, find_tagger
     from tagkin.vocabulary import TagRules
 

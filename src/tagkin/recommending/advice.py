@@ -293,7 +293,7 @@ def _reason(
     key = {
         "accuracy": f"has the best accuracy of those that fit{within} ({worth(best)})",
         "speed": f"is the quickest that is accurate enough for its time ({worth(best)})",
-        "balanced": f"weighs accuracy ({worth(best)}) against time best of those that fit{within}",
+        "balanced": f"is the best balance of accuracy ({worth(best)}) and time that fits{within}",
     }[wish.goal]
     return f"{best.name} {key}: {time}, and {fits}{_rival(best, fitting, options)}."
 

@@ -1,4 +1,4 @@
-"""Dumps of Danbooru, e621, Gelbooru and their kin: JSON or JSON lines with a post each."""
+"""Dumps of Danbooru, e621, Gelbooru and their kin: JSON, JSON lines or CSV with a post each."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from tagkin.errors import SourceError
-from tagkin.sources.json_objects import JSON_EXTENSIONS, JsonObject, check_encoding, iter_objects
+from tagkin.sources.csv_posts import iter_csv_posts
+from tagkin.sources.csv_rows import CSV_EXTENSIONS
+from tagkin.sources.json_objects import JSON_ENDINGS, JsonObject, check_encoding, iter_objects
+from tagkin.sources.opening import plain_suffix
 from tagkin.sources.options import SourceOptions
 from tagkin.sources.paths import DumpImages, ImagePaths
 from tagkin.sources.record import ImageRecord, Item, Skipped, SourceProblem
@@ -95,17 +98,18 @@ def dump_files(path: Path) -> list[Path]:
     found = [
         path.absolute() / name
         for name in names
-        if not name.startswith(".") and name.lower().endswith(JSON_EXTENSIONS)
+        if not name.startswith(".") and name.lower().endswith(JSON_ENDINGS)
     ]
     if not found:
-        raise SourceError(f"there is no {' or '.join(JSON_EXTENSIONS)} file in {path}")
+        raise SourceError(f"there is no {' or '.join(JSON_ENDINGS)} file in {path}")
     return found
 
 
 def read_dump(file: Path) -> Iterator[JsonObject | SourceProblem]:
     """Yields the objects of a file, and what can't be read in it as problems of the file."""
     try:
-        for entry in iter_objects(file):
+        is_csv = plain_suffix(file) in CSV_EXTENSIONS
+        for entry in iter_csv_posts(file) if is_csv else iter_objects(file):
             if entry.problem:
                 yield SourceProblem(file, f"{entry.place}: {entry.problem}")
             else:

@@ -7,7 +7,7 @@ from typing import Any
 
 from tagkin.errors import SourceError
 from tagkin.sources.join import Join
-from tagkin.sources.json_objects import check_encoding
+from tagkin.sources.json_objects import check_encoding, iter_elements
 from tagkin.sources.options import SourceOptions
 from tagkin.sources.paths import ImagePaths
 from tagkin.sources.record import ImageRecord, SourceProblem
@@ -87,14 +87,12 @@ class CocoSource:
 
         number = 0
         try:
-            with self.path.open("rb") as file:
-                elements = ijson.items(file, f"{name}.item", use_float=True)
-                for number, element in enumerate(elements, 1):
-                    place = f"{name}, item {number}"
-                    if isinstance(element, dict):
-                        yield place, element
-                    else:
-                        yield place, self._problem(place, "not a JSON object")
+            for number, element in enumerate(iter_elements(self.path, f"{name}.item"), 1):
+                place = f"{name}, item {number}"
+                if isinstance(element, dict):
+                    yield place, element
+                else:
+                    yield place, self._problem(place, "not a JSON object")
         except (ijson.JSONError, OSError, ValueError, ArithmeticError, RecursionError) as error:
             reason = " ".join(str(error).split())[:200] or type(error).__name__
             place = f"{name}, after item {number}"

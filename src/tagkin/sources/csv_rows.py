@@ -2,12 +2,14 @@
 
 import codecs
 import csv
+import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
 from tagkin.errors import SourceError
+from tagkin.sources.opening import open_file
 from tagkin.sources.table import Columns, Row, find_columns, missing_columns
 from tagkin.sources.text import bom_encoding
 
@@ -42,8 +44,8 @@ class CsvRows:
 
     def __iter__(self) -> Iterator[Row]:
         """Reads the file."""
-        with self.path.open(encoding=self.encoding, newline="") as file:
-            lines = _Lines(file)
+        with _open_text(self.path, self.encoding) as file:
+            lines = Lines(file)
             # Strict, because a stray quotation mark would otherwise swallow the rows after it.
             reader = csv.reader(lines, delimiter=self.delimiter, strict=True)
             next(reader, None)  # the header
@@ -96,16 +98,20 @@ def open_csv(
 
 
 def _header(path: Path, encoding: str, delimiter: str) -> list[str]:
-    with path.open(encoding=encoding, newline="") as file:
+    with _open_text(path, encoding) as file:
         try:
-            return next(csv.reader(_Lines(file), delimiter=delimiter, strict=True), [])
+            return next(csv.reader(Lines(file), delimiter=delimiter, strict=True), [])
         except csv.Error:  # as quotation marks are when the delimiter is another
             return []
 
 
+def _open_text(path: Path, encoding: str) -> TextIO:
+    return io.TextIOWrapper(open_file(path), encoding, newline="")
+
+
 def _verified_encoding(path: Path) -> str:
     """Decodes the whole file once: the iteration to come may not fail half-way."""
-    with path.open("rb") as file:
+    with open_file(path) as file:
         encoding = bom_encoding(file.read(3)) or "utf-8"
         file.seek(0)
         decoder = codecs.getincrementaldecoder(encoding)()
@@ -123,7 +129,7 @@ def _verified_encoding(path: Path) -> str:
     return encoding
 
 
-class _Lines:
+class Lines:
     """Lines for `csv.reader`, which goes on after the `csv.Error` that a bad line raises here."""
 
     def __init__(self, file: TextIO) -> None:

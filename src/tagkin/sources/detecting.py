@@ -9,13 +9,21 @@ from typing import Any
 from tagkin.errors import SourceError
 from tagkin.sources.booru import is_post
 from tagkin.sources.coco import LISTS
+from tagkin.sources.csv_posts import is_csv_posts
 from tagkin.sources.csv_rows import CSV_EXTENSIONS
 from tagkin.sources.deepdanbooru import SQLITE_MAGIC
 from tagkin.sources.embedded import embedded_tags
 from tagkin.sources.folder import TEXT_EXTENSIONS
 from tagkin.sources.hydrus import DEFAULT_KEY, tags_in_json
 from tagkin.sources.imagefolder import METADATA_NAMES, metadata_files
-from tagkin.sources.json_objects import JSON_EXTENSIONS, check_encoding, iter_objects, load_json
+from tagkin.sources.json_objects import (
+    JSON_ENDINGS,
+    JSON_EXTENSIONS,
+    check_encoding,
+    iter_objects,
+    load_json,
+)
+from tagkin.sources.opening import open_file, plain_suffix
 from tagkin.sources.parquet_rows import PARQUET_EXTENSIONS, PARQUET_MAGIC
 from tagkin.sources.pr0gramm import is_pr0gramm
 from tagkin.sources.table import FILE_COLUMNS
@@ -44,9 +52,9 @@ def detect(path: Path, *, tags_key: str | None = None) -> str:
 
 
 def _detect_file(path: Path) -> str:
-    with path.open("rb") as file:
+    with open_file(path) as file:
         head = file.read(_HEAD)
-    extension = path.suffix.lower()
+    extension = plain_suffix(path)
     if head.startswith(PARQUET_MAGIC) or extension in PARQUET_EXTENSIONS:
         return "parquet"
     if head.startswith(SQLITE_MAGIC):
@@ -54,7 +62,7 @@ def _detect_file(path: Path) -> str:
     if head[_TAR_MAGIC_AT:].startswith(_TAR_MAGIC) or extension == TAR_EXTENSION:
         return "webdataset"
     if extension in CSV_EXTENSIONS:
-        return "csv"
+        return "booru" if is_csv_posts(path) else "csv"
     begin = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
     if extension in JSON_EXTENSIONS or begin in (b"{", b"["):
         check_encoding(path)
@@ -106,7 +114,7 @@ def _is_coco(path: Path) -> bool:
 
     found = set()
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             for event, value in islice(ijson.basic_parse(file), _LOOKED_AT):
                 if event == "map_key" and value in (*LISTS, "file_name", "image_id"):
                     found.add(value)
@@ -149,7 +157,7 @@ def _look(path: Path, tags_key: str | None) -> dict[str, str]:
         if folder == path and tars and not here:
             seen["webdataset"] = tars[0]
         for name in names if folder == path else ():
-            is_json = name.lower().endswith(JSON_EXTENSIONS) and name not in METADATA_NAMES
+            is_json = name.lower().endswith(JSON_ENDINGS) and name not in METADATA_NAMES
             if is_json and folder / name not in own and json_files < _OPENED:
                 json_files += 1
                 kind = _json_kind(folder / name)[0]

@@ -14,6 +14,7 @@ from tagkin.sources.record import SourceProblem
 from tagkin.sources.text import clean_tags, decode_text
 from tagkin.sources.walking import Beside, FolderSource, open_walk, read_sidecar
 from tagkin.sources.xmp import PADDING, tags_in_xmp
+from tagkin.sources.xmp_packets import hidden_packet
 
 _KEYWORDS = (2, 25)
 _CHARSET = (1, 90)
@@ -34,7 +35,7 @@ def open_embedded(path: Path, options: SourceOptions) -> FolderSource:
 def embedded_tags(path: Path) -> tuple[str, ...]:
     """Returns the tags in an image file, each once; none if it is no image.
 
-    XMP comes before IPTC. Only the header is read, so an XMP behind the pixels of a PNG is missed.
+    XMP comes before IPTC.
 
     Raises:
         ValueError: Its XMP can't be read.
@@ -42,6 +43,7 @@ def embedded_tags(path: Path) -> tuple[str, ...]:
     try:
         with images.open_header(path) as image:
             packet = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or b""
+            packet = packet or hidden_packet(path, image.format, _MOST_XMP)
             keywords = _iptc_keywords(image)
     except (ImageError, OSError):
         return ()  # `prepare` names it when it decodes the image

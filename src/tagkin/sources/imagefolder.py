@@ -8,6 +8,7 @@ from typing import Any
 from tagkin.errors import SourceError
 from tagkin.sources.csv_rows import open_csv
 from tagkin.sources.json_objects import check_encoding, iter_objects
+from tagkin.sources.opening import plain_suffix
 from tagkin.sources.options import SourceOptions
 from tagkin.sources.parquet_rows import open_parquet
 from tagkin.sources.record import ImageRecord, SourceProblem
@@ -144,7 +145,7 @@ def open_jsonl(path: Path, options: SourceOptions) -> JsonRows:
 
 
 def _rows_of(file: Path, options: SourceOptions) -> Any:
-    extension = file.suffix.lower()
+    extension = plain_suffix(file)
     if extension == ".csv":
         return open_csv(file, options.columns, CAPTION_COLUMNS)
     if extension == ".parquet":

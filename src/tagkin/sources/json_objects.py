@@ -4,12 +4,16 @@ import codecs
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from tagkin.errors import SourceError
+from tagkin.sources.opening import GZIP, open_file
 
 JSON_EXTENSIONS = (".json", ".jsonl", ".ndjson")
+#: The endings of such files, which may be compressed.
+JSON_ENDINGS = (*JSON_EXTENSIONS, *(extension + GZIP for extension in JSON_EXTENSIONS))
 #: The keys under which dumps keep their list of posts or items.
 LIST_KEYS = ("posts", "post", "items", "images")
 
@@ -42,7 +46,7 @@ def iter_objects(path: Path) -> Iterator[JsonObject]:
     Raises:
         OSError: The file can't be read.
     """
-    with path.open("rb") as file:
+    with open_file(path) as file:
         if file.read(3) != codecs.BOM_UTF8:
             file.seek(0)
         start = file.tell()
@@ -73,18 +77,45 @@ def load_json(data: bytes) -> Any:
         raise ValueError("not JSON that can be read: it is nested too deeply") from None
 
 
+def iter_elements(path: Path, prefix: str) -> Iterator[Any]:
+    """Yields the elements of a list in a JSON document without holding more than one of them.
+
+    Args:
+        path: The document.
+        prefix: Ijson's name for the elements, such as ``images.item``.
+
+    Raises:
+        OSError: The file can't be read.
+        ijson.JSONError: It is damaged from here on.
+        ValueError: The same, as are ArithmeticError and RecursionError.
+    """
+    import ijson
+    from ijson.backends import python
+
+    number = 0
+    with open_file(path) as file:
+        try:
+            for element in ijson.items(file, prefix, use_float=True):
+                number += 1
+                yield element
+        except UnicodeDecodeError:
+            # Half a surrogate pair, which the fast parser doesn't take; a file's name may hold one.
+            file.seek(0)
+            yield from islice(python.items(file, prefix, use_float=True), number, None)
+
+
 def check_encoding(path: Path) -> None:
     """Finds out before anything is read that a file can't be JSON in UTF-8.
 
     Raises:
-        SourceError: It is compressed, or in UTF-16.
+        SourceError: It is compressed in another way than with gzip, or in UTF-16.
     """
-    with path.open("rb") as file:
+    with open_file(path) as file:
         head = file.read(4)
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise SourceError(f"{path} is UTF-16: save it as UTF-8")
-    if head.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zX", b"\x28\xb5\x2f\xfd", b"PK\3\4")):
-        raise SourceError(f"{path} is compressed: unpack it first")
+    if head.startswith((b"BZh", b"\xfd7zX", b"\x28\xb5\x2f\xfd", b"PK\3\4")):
+        raise SourceError(f"{path} is compressed: unpack it first, or pack it with gzip")
 
 
 def _load(line: bytes) -> Any:

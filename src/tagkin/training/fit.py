@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tagkin.chosen_rows import Matrix
 from tagkin.head import Head
 from tagkin.progress import Progress, silent
 from tagkin.settings import Settings
@@ -30,9 +31,9 @@ class Fit:
 
 
 def fit_head(
-    vectors: NDArray[Any],
+    vectors: Matrix,
     labels: Any,
-    validation_vectors: NDArray[Any],
+    validation_vectors: Matrix,
     validation_labels: Any,
     settings: Settings,
     *,
@@ -148,9 +149,12 @@ def prior_log_odds(labels: Any) -> NDArray[np.float32]:
     return log_odds
 
 
-def _moments(vectors: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _moments(vectors: Matrix) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Returns the mean and the standard deviation of each column."""
-    mean = vectors.mean(axis=0, dtype=np.float64)
+    mean = np.zeros(vectors.shape[1])
+    for start in range(0, len(vectors), _BLOCK):
+        mean += vectors[start : start + _BLOCK].sum(axis=0, dtype=np.float64)
+    mean /= len(vectors)
     squares = np.zeros_like(mean)
     for start in range(0, len(vectors), _BLOCK):
         squares += np.square(vectors[start : start + _BLOCK] - mean).sum(axis=0)
@@ -159,7 +163,7 @@ def _moments(vectors: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.flo
 
 def _batches(
     keras: Any,
-    vectors: NDArray[Any],
+    vectors: Matrix,
     labels: Any,
     mean: NDArray[np.float32],
     deviation: NDArray[np.float32],

@@ -1,11 +1,11 @@
 """A trained head, calibrated, with neighbours where they help, thresholds and scores."""
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tagkin.chosen_rows import Matrix
 from tagkin.head import Head, margins, sigmoid
 from tagkin.neighbours import Neighbours
 from tagkin.reliability import Reliability
@@ -88,7 +88,7 @@ def judge(head: Head, data: LearningSet, settings: Settings) -> Judged:
     return Judged(calibrated, neighbours, thresholds, validation, test, calibration, before)
 
 
-def near_logits(neighbours: Neighbours, vectors: NDArray[Any]) -> ScoreBlocks:
+def near_logits(neighbours: Neighbours, vectors: Matrix) -> ScoreBlocks:
     """Returns what `Neighbours.logits` does, in blocks, with the nearest images looked up once."""
     from scipy.sparse import csr_array
 
@@ -117,7 +117,7 @@ def _remember(data: LearningSet, most: int) -> Neighbours:
     return Neighbours.of(data.vectors[some], data.labels[some])
 
 
-def _probabilities(head: Head, near: ScoreBlocks | None, vectors: NDArray[Any]) -> ScoreBlocks:
+def _probabilities(head: Head, near: ScoreBlocks | None, vectors: Matrix) -> ScoreBlocks:
     if near is None:
         return ScoreBlocks.of_head(head, vectors)
     logits = ScoreBlocks.of_logits(head, vectors)

@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tagkin.chosen_rows import ChosenRows
 from tagkin.errors import LibraryError, TaggerError, VocabularyError
 from tagkin.library import Library
 from tagkin.preparing import vocabulary_of
 from tagkin.records import ImageRow
 from tagkin.settings import Settings
 from tagkin.splits import SPLITS, Split
+from tagkin.tag_edits import EditedTags
 from tagkin.training.score_blocks import tag_counts
 from tagkin.vocabulary import TagRules, Vocabulary
 
@@ -47,7 +49,10 @@ class LearningSet:
         """
         rows, vectors = embedded_rows(library, fingerprint)
         rules = TagRules.from_settings(settings, library.decisions())
-        return cls.of(rows, vectors, rules, settings, counted=library.images())
+        edits = EditedTags(library.tag_edits(), rules)
+        edited = [edits.row(row) for row in rows]
+        counted = map(edits.row, library.images())
+        return cls.of(edited, vectors, rules, settings, counted=counted)
 
     @classmethod
     def of(
@@ -94,9 +99,9 @@ class LearningSet:
         """Returns the labels of a split, ``csr_array``."""
         return self.labels[self.parts[split]]
 
-    def vectors_of(self, split: Split) -> NDArray[Any]:
-        """Returns the vectors of a split."""
-        return self.vectors[self.parts[split]]
+    def vectors_of(self, split: Split) -> ChosenRows:
+        """Returns the vectors of a split, which are copied only where they are looked at."""
+        return ChosenRows(self.vectors, self.parts[split])
 
     def counts(self) -> dict[Split, NDArray[np.int64]]:
         """Returns the images of each tag in each split, int64 of shape (tags,)."""

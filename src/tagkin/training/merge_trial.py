@@ -25,6 +25,7 @@ from tagkin.library import Library
 from tagkin.progress import Progress, silent
 from tagkin.records import ImageRow
 from tagkin.settings import Settings
+from tagkin.tag_edits import EditedTags
 from tagkin.training.fit import fit_on
 from tagkin.training.judged import judge
 from tagkin.training.learning_set import LearningSet, embedded_rows, split_places
@@ -65,6 +66,8 @@ def try_merges_in_library(
     """
     rows, vectors = embedded_rows(library, fingerprint)
     accepted = TagRules.from_settings(settings, library.decisions())
+    edits = EditedTags(library.tag_edits(), accepted)
+    rows = [edits.row(row) for row in rows]
     if merges is None:
         before, after = replace(accepted, merges={}), accepted
     else:

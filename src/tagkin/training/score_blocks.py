@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tagkin.chosen_rows import Matrix
 from tagkin.head import Head, sigmoid
 
 _BLOCK_VALUES = 2**24  # 64 MiB of float32
@@ -47,7 +48,7 @@ class ScoreBlocks:
         return cls((images, tags), lambda i, t: np.asarray(scores[i, t], np.float32))
 
     @classmethod
-    def of_logits(cls, head: Head, vectors: NDArray[Any]) -> "ScoreBlocks":
+    def of_logits(cls, head: Head, vectors: Matrix) -> "ScoreBlocks":
         """Returns a head's logits for vectors, float16 or float32 of shape (images, dimension)."""
 
         def block(images: slice, tags: slice) -> NDArray[np.float32]:
@@ -63,7 +64,7 @@ class ScoreBlocks:
         return cls((len(vectors), len(head.bias)), block)
 
     @classmethod
-    def of_head(cls, head: Head, vectors: NDArray[Any]) -> "ScoreBlocks":
+    def of_head(cls, head: Head, vectors: Matrix) -> "ScoreBlocks":
         """Returns a head's probabilities; see `of_logits`."""
         return cls.of_logits(head, vectors).map(sigmoid)
 

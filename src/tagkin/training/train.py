@@ -12,6 +12,7 @@ from tagkin.embeddings import embed
 from tagkin.head import Head
 from tagkin.images import ImageLimits
 from tagkin.library import Library
+from tagkin.locking import only_one
 from tagkin.progress import Progress, silent
 from tagkin.settings import Settings
 from tagkin.splits import SPLITS
@@ -153,6 +154,21 @@ def train(
         TaggerError: There are no images to train on or to validate with, or the disk is full.
         BackboneError: The backbone can't be fine-tuned.
     """
+    if not fine_tune:
+        return _train(library, config, graph, settings, False, progress, note)
+    with only_one(library.path, "fine-tuning", "'tagkin train --fine-tune'"):
+        return _train(library, config, graph, settings, True, progress, note)
+
+
+def _train(
+    library: Library,
+    config: BackboneConfig,
+    graph: Path,
+    settings: Settings,
+    fine_tune: bool,
+    progress: Progress,
+    note: Note,
+) -> TrainReport:
     data = LearningSet.read(library, config.fingerprint, settings)
     phases = [_phase_1(config, graph, data, settings, progress)]
     if fine_tune:

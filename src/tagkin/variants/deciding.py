@@ -1,8 +1,7 @@
 """Decisions on tags, checked against the library and against what was decided before."""
 
-import difflib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
@@ -12,6 +11,7 @@ from tagkin.decisions import Decision, Link, NewDecision, in_force, links, undon
 from tagkin.errors import DecisionError, UnknownTagError
 from tagkin.library import Library
 from tagkin.settings import Settings
+from tagkin.spellings import near_spellings
 from tagkin.variants.explain import explain
 from tagkin.variants.importing import check_import
 from tagkin.variants.proposals import Proposals, TagGroup, TagPair
@@ -39,10 +39,19 @@ class TagDecisions:
 
     Tags may be given in any spelling that the library's rules fold to the same. Each method stores
     all of its decisions or none.
+
+    Args:
+        library: The library.
+        settings: Whose rules hold.
+        counts: Images of each tag as the rules see it, from whoever knows them; counted when they
+            are needed if None.
     """
 
-    def __init__(self, library: Library, settings: Settings) -> None:
+    def __init__(
+        self, library: Library, settings: Settings, *, counts: Mapping[str, int] | None = None
+    ) -> None:
         self.library = library
+        self._images_of = counts
         self.taken = library.decisions()
         self.rules = TagRules.from_settings(settings, self.taken)
         self.links = links(self.taken)
@@ -194,9 +203,11 @@ class TagDecisions:
     # What the names of a request mean ------------------------------------------------------
 
     @cached_property
-    def _counts(self) -> Counter[str]:
+    def _counts(self) -> Mapping[str, int]:
+        if self._images_of is not None:
+            return self._images_of
         counts: Counter[str] = Counter()
-        for raw, count in self.library.tag_counts().items():
+        for raw, count in self.library.tag_counts(self.rules).items():
             counts[self.rules.resolve(raw)] += count
         return counts
 
@@ -219,8 +230,7 @@ class TagDecisions:
     def _known(self, tag: str) -> str:
         name = self._now(tag)
         if name not in self._counts:
-            close = difflib.get_close_matches(name, self._counts, 3)
-            hint = f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
+            hint = near_spellings(name, list(self._counts))
             raise UnknownTagError(f"no image carries the tag {tag!r}{hint}")
         return name
 

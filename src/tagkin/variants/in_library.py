@@ -1,8 +1,14 @@
 """Variants among the tags of a library."""
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tagkin.decisions import links
+from tagkin.errors import LibraryError
 from tagkin.library import Library
+from tagkin.records import ID_TYPE
 from tagkin.settings import Settings
+from tagkin.tag_edits import EditedTags
 from tagkin.variants import Proposals, find_variants
 from tagkin.variants.apart import apart_pairs
 from tagkin.vocabulary import TagRules
@@ -29,11 +35,11 @@ def find_in_library(
         SettingsError: The method is unknown, a number is out of range, or the synonyms can't be
             read.
     """
-    rows, vectors = library.embedded_images(fingerprint)
     decisions = library.decisions()
     rules = TagRules.from_settings(settings, decisions)
+    tags, vectors = _tags_and_vectors(library, fingerprint, rules)
     return find_variants(
-        [rules.resolve_all(row.tags) for row in rows],
+        tags,
         vectors,
         method=method,
         min_images=min_images,
@@ -44,3 +50,25 @@ def find_in_library(
         synonyms=settings.synonyms,
         dictionaries=settings.dictionaries,
     )
+
+
+def _tags_and_vectors(
+    library: Library, fingerprint: str, rules: TagRules
+) -> tuple[list[tuple[str, ...]], NDArray[np.float16]]:
+    """Returns the tags and the vectors of the images that have a file and a vector, by id.
+
+    One image is read after the other: all rows of a million would take some 3 GB.
+    """
+    names, vectors = library.vectors(fingerprint)
+    ids = np.array(names, ID_TYPE)
+    edits = EditedTags(library.tag_edits(), rules)
+    tags: dict[int, tuple[str, ...]] = {}
+    for row in library.iter_images(ids):
+        if row.files:
+            place = int(np.searchsorted(ids, np.bytes_(row.id.encode("ascii"))))
+            tags[place] = rules.resolve_all(edits.apply(row.id, row.tags))
+    if not tags:
+        raise LibraryError("the library has no vectors yet: run 'tagkin embed' first")
+    places = sorted(tags)
+    chosen = vectors if len(places) == len(ids) else vectors[places]
+    return [tags[place] for place in places], chosen

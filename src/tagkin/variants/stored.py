@@ -7,7 +7,7 @@ from tagkin.files import atomic_file
 from tagkin.library import Library
 from tagkin.variants.proposals import Proposals
 
-_FILE = "proposals.json"
+PROPOSALS_FILE = "proposals.json"
 
 
 def save_proposals(library: Library, proposals: Proposals) -> None:
@@ -16,7 +16,7 @@ def save_proposals(library: Library, proposals: Proposals) -> None:
     Raises:
         LibraryError: The library can't be written.
     """
-    path = library.path / _FILE
+    path = library.path / PROPOSALS_FILE
     try:
         with atomic_file(path) as file:
             file.write_text(json.dumps(proposals.to_dict()), "utf-8")
@@ -30,7 +30,7 @@ def load_proposals(library: Library) -> Proposals | None:
     Raises:
         LibraryError: The file is damaged.
     """
-    path = library.path / _FILE
+    path = library.path / PROPOSALS_FILE
     try:
         return Proposals.from_dict(json.loads(path.read_text("utf-8")))
     except FileNotFoundError:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from tagkin.decisions import in_words
+
 if TYPE_CHECKING:
-    from tagkin.decisions import Decision
     from tagkin.library import Library
     from tagkin.settings import Settings
     from tagkin.variants.deciding import Decided, TagDecisions
@@ -64,19 +65,6 @@ def command(rest: str, library: Path | None) -> str:
     """Returns a command on variants as the user would type it for the same library."""
     where = f" --library {shlex.quote(str(library))}" if library else ""
     return f"tagkin variants {rest}{where}"
-
-
-def in_words(decision: "Decision") -> str:
-    """Says what a decision does."""
-    tags = [repr(tag) for tag in decision.tags]
-    if decision.kind == "merge":
-        gone = [tag for tag in tags if tag != repr(decision.canonical)]
-        return f"{', '.join(gone)} merged into {decision.canonical!r}"
-    if decision.kind == "reject":
-        return f"{' and '.join(tags)} are different"
-    if decision.kind == "undo":
-        return f"took back decision {decision.undoes}"
-    return f" {'implies' if decision.kind == 'imply' else 'is related to'} ".join(tags)
 
 
 def spans(numbers: Sequence[int]) -> str:

@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from tagkin.cli.options import JsonOption, LibraryOption
-from tagkin.cli.variants.common import Desk, command, from_spans, in_words
+from tagkin.cli.variants.common import Desk, command, from_spans
+from tagkin.decisions import in_words
 
 
 def accept(

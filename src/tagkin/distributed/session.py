@@ -1,0 +1,126 @@
+"""Ray started on this machine, reachable by nobody else and silent, or joined where it runs."""
+
+import contextlib
+import logging
+import os
+import secrets
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping
+from types import ModuleType
+from typing import Any
+
+from tagkin.errors import EngineError
+from tagkin.hardware import usable_cores
+
+# Only rows and vectors go through Ray's shared memory, some chunks of them at a time.
+_OBJECT_STORE_BYTES = 256 * 2**20
+_LONGEST_FOLDER = 20  # Ray puts sockets deep below it, whose paths may have 107 bytes
+
+_SILENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # else a warning for every user
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+}
+
+
+@contextlib.contextmanager
+def ray_session(address: str | None) -> Iterator[ModuleType]:
+    """Gives the module ``ray``, connected for the time of the block.
+
+    A Ray to which this process is already connected is used as it is, and stays.
+
+    Args:
+        address: Of a running cluster, as Ray writes it: ``auto``, ``host:6379`` or
+            ``ray://host:10001``. If None, Ray is started for this process: it listens on the
+            loopback address only, asks for a token, reports nothing, and ends with this process,
+            however that ends.
+
+    Raises:
+        EngineError: Ray isn't installed, can't be started, or can't be reached.
+    """
+    changes = {**_SILENT, **({} if address else _private())}
+    with _environment(changes):  # Ray reads some of it when it is imported, and passes it on
+        ray = _import_ray()
+        if ray.is_initialized():
+            yield ray
+            return
+        with _started(ray, address):
+            yield ray
+
+
+@contextlib.contextmanager
+def _started(ray: Any, address: str | None) -> Iterator[None]:
+    with contextlib.ExitStack() as stack:
+        options: dict[str, Any] = {"address": address}
+        if not address:
+            folder = tempfile.TemporaryDirectory(
+                prefix="tagkin-ray-", dir=_short_folder(), ignore_cleanup_errors=True
+            )
+            options = {
+                "address": "local",  # whatever RAY_ADDRESS says
+                "num_cpus": usable_cores(),
+                "num_gpus": 0,
+                "object_store_memory": _OBJECT_STORE_BYTES,
+                "include_dashboard": False,
+                "_temp_dir": stack.enter_context(folder),
+            }
+        stack.callback(ray.shutdown)  # before the folder goes
+        try:
+            with warnings.catch_warnings():
+                # Ray's children run another program at once, so that nothing of Lance is used.
+                warnings.filterwarnings("ignore", message="lance is not fork-safe")
+                ray.init(**options, log_to_driver=False, logging_level=logging.ERROR)
+        # Each way to fail has its own: ConnectionError, RuntimeError, ValueError, OSError and more.
+        except Exception as error:
+            what = f"reach the Ray cluster at {address}" if address else "start Ray"
+            advice = (
+                "check the address, and that Ray and Python have the same versions there"
+                if address
+                else "the same command without --engine ray does all in one process"
+            )
+            raise EngineError(f"can't {what}: {_first_line(error)}; {advice}") from error
+        yield
+
+
+def _import_ray() -> Any:
+    try:
+        import ray
+    except ImportError as error:
+        raise EngineError(
+            "--engine ray needs Ray, which isn't installed: pip install 'tagkin[ray]', or leave "
+            "the option out"
+        ) from error
+    return ray
+
+
+def _private() -> dict[str, str]:
+    return {
+        # Without clusters Ray takes 127.0.0.1 for its address, and doesn't look for another one.
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+        "RAY_AUTH_MODE": "token",  # against other users of this machine
+        "RAY_AUTH_TOKEN": secrets.token_hex(32),
+    }
+
+
+@contextlib.contextmanager
+def _environment(changes: Mapping[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in changes}
+    os.environ.update(changes)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _short_folder() -> str:
+    usual, short = tempfile.gettempdir(), "/tmp"  # noqa: S108 - a folder of our own is made in it
+    return short if len(usual) > _LONGEST_FOLDER and os.path.isdir(short) else usual  # noqa: PTH112
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__

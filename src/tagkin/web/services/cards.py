@@ -1,0 +1,71 @@
+"""An image as lists show it, and the tags in a browser's words."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from tagkin.records import ImageRow
+
+#: Where the REST interface is.
+API = "/api/v1"
+
+
+@dataclass(frozen=True)
+class ImageCard:
+    """An image in a list.
+
+    Attributes:
+        id: Of the image.
+        name: Of its first file; bytes that are not UTF-8 are U+FFFD.
+        width: Pixels, upright.
+        height: Pixels, upright.
+        tags: As the rules and edits see them, the most frequent first.
+        thumbnail: Address of a small picture, to which ``?height=`` can be added.
+        score: Cosine similarity with what was searched for, if anything was.
+    """
+
+    id: str
+    name: str
+    width: int
+    height: int
+    tags: tuple[str, ...]
+    thumbnail: str
+    score: float | None = None
+
+
+@dataclass(frozen=True)
+class TagCount:
+    """A tag and the number of images that carry it."""
+
+    tag: str
+    count: int
+
+
+@dataclass(frozen=True)
+class TagShare:
+    """A tag and how strongly it belongs to what was searched for; see `tagkin.similarity`."""
+
+    tag: str
+    score: float
+
+
+def card(row: ImageRow, tags: tuple[str, ...], score: float | None = None) -> ImageCard:
+    """Returns an image as lists show it.
+
+    Args:
+        row: The image.
+        tags: As the rules and edits see them.
+        score: Similarity with the query.
+    """
+    name = printable(row.paths[0].name) if row.paths else row.id
+    return ImageCard(row.id, name, row.width, row.height, tags, thumbnail_url(row.id), score)
+
+
+def thumbnail_url(image: str) -> str:
+    """Returns the address of an image's thumbnail."""
+    return f"{API}/images/{image}/thumbnail"
+
+
+def printable(path: Path | str) -> str:
+    """Returns a path as text that UTF-8 can carry: bytes that are not UTF-8 become U+FFFD."""
+    return os.fsencode(path).decode("utf-8", "replace")
