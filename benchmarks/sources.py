@@ -74,33 +74,48 @@ def measure(path: Path) -> None:
 
 def prepare_twice(folder: Path, sources: list[Path], files: int) -> None:
     """Makes a collection and prepares it twice, each time in a process of its own."""
-    found = sorted(p for source in sources for p in source.rglob("*") if is_photo(p))
+    found = [sorted(p for p in source.rglob("*") if is_photo(p)) for source in sources]
     images = folder / "images"
     images.mkdir()
     with Pool() as pool:
         made = sum(pool.imap_unordered(cut_out, jobs(found, images, files), 64))
-    print(f"{files:,} files, {made / 2**20:,.0f} MiB, of {len(found):,} photos")
-    seconds, rows = [], []
+    print(f"{files:,} files, {made / 2**20:,.0f} MiB, of {sum(map(len, found)):,} photos")
+    seconds, busy, rows = [], [], []
     for run in ("first", "second"):
-        start = time.perf_counter()
+        start, before = time.perf_counter(), cpu_seconds()
         command = [sys.executable, "-m", "tagkin", "prepare", str(images), "--json"]
         command += ["--library", str(folder / "library")]
         done = subprocess.run(command, check=True, capture_output=True, text=True)
         seconds.append(time.perf_counter() - start)
+        busy.append(cpu_seconds() - before)
         told = json.loads(done.stdout)
         rows.append(stored(folder / "library"))
         names = ("images", "added_files", "updated_files", "missing_files", "unchanged_files")
-        print(f"{run}: {seconds[-1]:.1f} s; " + ", ".join(f"{told[n]:,} {n}" for n in names))
+        print(
+            f"{run}: {seconds[-1]:.1f} s, {busy[-1]:.1f} s of processor; "
+            + ", ".join(f"{told[n]:,} {n}" for n in names)
+        )
     same = "the library is the same" if rows[0] == rows[1] else "THE LIBRARY CHANGED"
-    print(f"{same}; the second was {seconds[0] / seconds[1]:.1f} times faster")
+    print(
+        f"{same}; the second was {seconds[0] / seconds[1]:.1f} times faster "
+        f"({busy[0] / busy[1]:.1f} times in seconds of processor)"
+    )
+
+
+def cpu_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def is_photo(path: Path) -> bool:
     return path.suffix.lower() in (".jpg", ".jpeg", ".png") and path.is_file()
 
 
-def jobs(found: list[Path], images: Path, files: int) -> Iterator[tuple[int, Path, Path]]:
-    return ((number, found[number % len(found)], images) for number in range(files))
+def jobs(found: list[list[Path]], images: Path, files: int) -> Iterator[tuple[int, Path, Path]]:
+    """Takes the photos of the folders by turns."""
+    for number in range(files):
+        turn, source = divmod(number, len(found))
+        yield number, found[source][turn % len(found[source])], images
 
 
 def cut_out(job: tuple[int, Path, Path]) -> int:

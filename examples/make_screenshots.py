@@ -36,7 +36,7 @@ _ARGUMENTS = (
 )
 _SIZES = {"wide": (1280, 860), "narrow": (390, 844)}
 _COLOURS = ("light", "dark")
-_QUALITY = 72
+_QUALITY = 66
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 from conftest import subprocess_environment
 
-from tagkin.parallel import map_ahead, map_unordered
+from tagkin.parallel import bundled, map_ahead, map_unordered
 
 
 def test_results_come_with_their_items_in_order() -> None:
@@ -263,3 +263,12 @@ def test_a_process_ends_though_a_thread_hangs(timeout: str, leave: str, expected
     )
     assert done.stdout == expected, done.stderr
     assert ("KeyboardInterrupt" in done.stderr) == (leave == "early")
+
+
+def test_quick_items_come_in_bundles_and_in_order() -> None:
+    bundles = list(bundled(range(12), lambda number: number not in (3, 4, 11), 3))
+    assert bundles == [[0, 1, 2], [3], [4], [5, 6, 7], [8, 9, 10], [11]]
+    assert list(bundled([1], bool, 3)) == [[1]]
+    assert list(bundled([], bool, 3)) == []
+    endless = bundled(itertools.count(), lambda number: True, 2)
+    assert [next(endless), next(endless)] == [[0, 1], [2, 3]]

@@ -86,7 +86,14 @@ def test_an_image_that_is_remembered_does_not_speak_for_itself(tagger: Tagger) -
         [tuple(vector) for vector in vectors[:1].tolist()],
         [["cat"]],
     )
-    assert (0, "cat", "wrong") in suspects and (0, "dog", "missing") in suspects
+    assert suspects == [(0, "dog", "missing")]  # but for itself nobody near is a cat
+
+
+def test_a_tag_that_the_tagger_does_not_know_is_not_called_wrong(tagger: Tagger) -> None:
+    # Of four owls it finds one, of two dogs one.
+    vectors = [(0, 0, 1), (0, 0, -1), (0, 0, -1), (0, 0, -1), (0, 1, 0), (0, -1, 0)]
+    tags = [["owl"]] * 4 + [["dog"]] * 2
+    assert found(tagger, vectors, tags) == [(5, "dog", "wrong")]
 
 
 def test_so_many_of_each_tag_the_strongest(tagger: Tagger) -> None:

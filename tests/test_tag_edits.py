@@ -97,7 +97,8 @@ def test_the_files_of_an_image_carry_the_edited_tags() -> None:
     edited = EditedTags(replay(("add", A, "cat"), ("remove", A, "dog"), ("add", A, "new")))
     before = row({"cat": 0.5, "dog": 1.0}, ["dog", "owl"])
     after = edited.row(before)
-    assert after.tags == ("cat", "new", "owl") == edited.apply(A, before.tags)[:1] + ("new", "owl")
+    assert after.tags == ("cat", "new", "owl")
+    assert set(after.tags) == set(edited.apply(A, before.tags))
     assert after.weights == {}
     assert [file.path for file in after.files] == [file.path for file in before.files]
     assert before.tags == ("cat", "dog", "owl")
@@ -190,7 +191,9 @@ def test_two_processes_lose_no_edit(tmp_path: Path) -> None:
     ]
     assert [writer.wait(60) for writer in writers] == [0, 0]
     found = EditLog(tmp_path / "edits.lance").read()
-    assert {edit.tag for edit in found} == {f"{who} {n}" for who in ("one", "two") for n in range(10)}
+    assert {edit.tag for edit in found} == {
+        f"{who} {n}" for who in ("one", "two") for n in range(10)
+    }
 
 
 def test_everything_sees_edits_but_the_rows_stay(demo_copy: Demo) -> None:

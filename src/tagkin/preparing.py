@@ -8,7 +8,7 @@ read again, which also makes a killed run resume.
 import hashlib
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from tagkin import archives, fitting, images, near_duplicates
 from tagkin.errors import ImageError, SourceError
 from tagkin.library import Library
 from tagkin.locking import only_one
-from tagkin.parallel import map_in_order
+from tagkin.parallel import bundled, map_in_order
 from tagkin.prepare_report import PrepareReport
 from tagkin.progress import Progress, silent
 from tagkin.records import ImageFile, ImageRow, Problem
@@ -33,6 +33,7 @@ from tagkin.vocabulary_report import report_tags
 
 _STORE_AFTER_FILES = 2000
 _STORE_AFTER_SECONDS = 15.0
+_BUNDLE = 16  # to hand a file to a thread takes longer than to see that it is as it was
 _HASH_SIDE = 64  # pixels that a perceptual hash needs at least; JPEG decodes to that size directly
 
 
@@ -139,11 +140,17 @@ def _check_files(
     limits = images.ImageLimits.from_settings(settings)
     last_store, since_store = time.monotonic(), 0
 
-    def check(item: Item) -> _Checked | _Unchanged | Problem | None:
-        return _check(item, source.path, run.known_files, limits)
+    def check(items: Sequence[Item]) -> list[_Checked | _Unchanged | Problem | None]:
+        return [_check(item, source.path, run.known_files, limits) for item in items]
 
     total = _count(source, progress)
-    outcomes = map_in_order(check, source, settings.decode_threads, timeout=settings.read_timeout)
+    bundles = bundled(source, lambda item: _is_known(item, run.known_files), _BUNDLE)
+    checked = map_in_order(check, bundles, settings.decode_threads, timeout=settings.read_timeout)
+    outcomes = (
+        (item, found if isinstance(found, TimeoutError) else found[number])
+        for items, found in checked
+        for number, item in enumerate(items)
+    )
     for done, (record, outcome) in enumerate(outcomes, 1):
         if isinstance(record, Skipped):
             run.skipped[record.reason] += 1
@@ -165,6 +172,10 @@ def _check_files(
             library.upsert_images([run.rows[image] for image in run.unsaved])
             run.unsaved.clear()
             last_store, since_store = time.monotonic(), 0
+
+
+def _is_known(item: Item, known: Container[Path]) -> bool:
+    return isinstance(item, ImageRecord) and item.path in known
 
 
 def _count(source: Source, progress: Progress) -> int:
@@ -200,6 +211,8 @@ def _check(
         size, changed = archives.stat(item.path)
         known = known_files.get(item.path)
         if known and (known[1].bytes, known[1].mtime_ns) == (size, changed):
+            if _is_as_stored(item, known[1], source):
+                return _Unchanged(*known)
             file = replace(known[1], source=source, missing=False)
             return _Unchanged(known[0], _with_tags_of(item, file))
         data = images.read_bytes(item.path, limits)
@@ -222,6 +235,12 @@ def _check(
         return Problem(item.path, error.strerror or str(error))
 
 
+def _is_as_stored(record: ImageRecord, file: ImageFile, source: Path) -> bool:
+    """Returns whether nothing at all is new, as of most files when a source is read again."""
+    weighted = record.weights or file.weights
+    return not (weighted or file.missing) and (record.tags, source) == (file.tags, file.source)
+
+
 def _with_tags_of(record: ImageRecord, file: ImageFile) -> ImageFile:
     return file.with_tags(replace(file, tags=record.tags, weights=record.weights).weighted_tags)
 
@@ -238,8 +257,13 @@ def _merge(run: _Run, record: ImageRecord, outcome: _Checked | _Unchanged) -> No
         for earlier in run.rows[image].files:
             if earlier.path == record.path:
                 file = _add_up(earlier, file)
-    run.seen[record.path] = image
     known = run.known_files.get(record.path)
+    is_stored = known is not None and file is known[1] and record.path not in run.seen
+    run.seen[record.path] = image
+    if is_stored:
+        if record.split:
+            _ask_for_split(run, image, record.split, record.path)
+        return
     if known and known[0] != image:  # the file's content changed since the last run
         _set_files(run, known[0], [f for f in run.rows[known[0]].files if f.path != record.path])
     others = [f for f in run.rows[image].files if f.path != record.path]

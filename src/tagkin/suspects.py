@@ -2,8 +2,10 @@
 
 The tagger's probability of a tag on an image is compared with the tag's threshold, in log odds, so
 that frequent and rare tags can be compared (see `tagkin.head.margins`). A tag that is far above it
-and not there may be missing; one that is there and far below may be wrong. Where a tagger counts
-the tags of the nearest training images, an image that it remembers doesn't count for itself.
+and not there may be missing; one that is there and far below may be wrong, if the tagger knows the
+tag: it finds at least half of the images that carry it. (Of what it hasn't learned it is sure
+nowhere.) Where a tagger counts the tags of the nearest training images, an image that it remembers
+doesn't count for itself.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -79,6 +81,7 @@ def find_suspects(
             carried = judge.carried([tags_of(image) for image in some])
             missing = np.where(carried | judge.unwanted, -np.inf, margin)
             wrong = np.where(carried, -margin, -np.inf)
+            judge.count(carried, margin)
             found["missing"].add(len(images), missing, scores)
             found["wrong"].add(len(images), wrong, scores)
             images.extend(some)
@@ -87,6 +90,7 @@ def find_suspects(
         judge.suspect(images[image], column, kind, strength, score)
         for kind, candidates in found.items()
         for image, column, strength, score in candidates.best()
+        if kind == "missing" or judge.knows(column)
     ]
     suspects.sort(key=lambda one: (-abs(one.margin), one.image, one.tag))
     return suspects[:_MOST]
@@ -106,6 +110,8 @@ class _Judge:
         self._order = np.argsort(columns, kind="stable")
         self._starts = np.searchsorted(columns[self._order], np.arange(len(self.tags)))
         self._thresholds: NDArray[np.float32] = tagger.thresholds
+        self._images = np.zeros(len(self.tags), np.int64)
+        self._recalled = np.zeros(len(self.tags), np.int64)
         self.unwanted = np.array([not tag or tag in excluded for tag in self.tags], bool)
 
     def scores(
@@ -127,6 +133,15 @@ class _Judge:
             np.maximum.reduceat(scores[:, self._order], self._starts, axis=1),
             np.maximum.reduceat(margin[:, self._order], self._starts, axis=1),
         )
+
+    def count(self, carried: NDArray[np.bool_], margin: NDArray[np.float32]) -> None:
+        """Counts the images of each tag, and those of them where it is at its threshold."""
+        self._images += carried.sum(axis=0)
+        self._recalled += (carried & (margin >= 0)).sum(axis=0)
+
+    def knows(self, column: int) -> bool:
+        """Returns whether a tag is at its threshold on at least half of its images."""
+        return bool(2 * self._recalled[column] >= self._images[column])
 
     def carried(self, image_tags: Sequence[Sequence[str]]) -> NDArray[np.bool_]:
         """Returns whether each image carries each tag, of shape (images, tags)."""

@@ -1,13 +1,14 @@
 """Records against files, and vectors against records."""
 
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from helpers_checking import BACKBONE, check, findings, make_library, mend, settings_of
 from helpers_collection import picture
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -16,7 +17,7 @@ from tagkin.checking.vector_rows import useless_vectors
 from tagkin.lance_table import LanceTable
 from tagkin.library import Library
 from tagkin.preparing import prepare
-from tagkin.records import vector_schema
+from tagkin.records import IMAGES, vector_schema
 from tagkin.sources import open_source
 
 
@@ -132,6 +133,7 @@ def test_what_is_missing_or_left_over_is_told(path: Path) -> None:
     ]
 
 
+@settings(deadline=None)
 @given(arrays.arrays(np.uint16, st.tuples(st.integers(0, 5), st.integers(1, 6))))
 def test_a_vector_is_useless_if_it_is_not_finite_or_zero(bits: "np.ndarray") -> None:
     vectors = bits.view(np.float16)
@@ -142,5 +144,14 @@ def test_a_vector_is_useless_if_it_is_not_finite_or_zero(bits: "np.ndarray") -> 
 def test_an_empty_library_is_clean(tmp_path: Path) -> None:
     Library.create_or_open(tmp_path / "library")
     assert check(tmp_path / "library").clean
+    LanceTable(tmp_path / "library" / "images.lance", IMAGES).make()
     LanceTable(tmp_path / "library" / "vectors-f.lance", vector_schema(8)).make()
     assert check(tmp_path / "library").clean
+
+
+def test_vectors_without_a_table_of_images(path: Path) -> None:
+    shutil.rmtree(path / "images.lance")
+    (found,) = findings(path, repair=True)
+    assert (found.part, found.repaired) == ("images", None)
+    prepare_again(path)
+    assert check(path).clean

@@ -26,11 +26,14 @@ def made_library(images: list[Path], settings: Settings, folder: Path) -> Librar
     source.mkdir()
     for path in images[:-5]:
         shutil.copy(path, source)
-    with tarfile.open(source / "shard.tar", "w") as tar:
+    shards = folder / "shards"
+    shards.mkdir()
+    with tarfile.open(shards / "00000.tar", "w") as tar:
         for path in images[-5:]:
             tar.add(path, path.name)
     library = Library.create_or_open(folder / "library")
-    prepare(library, open_source(source), settings)
+    for one in (source, shards):
+        prepare(library, open_source(one), settings)
     return library
 
 

@@ -35,7 +35,7 @@ def test_days_between_the_commands(tmp_path: Path, jumps: tuple[int, ...]) -> No
     at(first, "prepare", source, *few)
     at(second, "embed", *LITE0)
     for place, days in enumerate((first, third, second, 0, third)):
-        at(days, "variants", "merge", f"tag {place % 5}", "all" if place % 2 else "tag 0")
+        at(days, "variants", "related", f"tag {place}", f"tag {(place + 1) % 5}")
     collection(tmp_path / "pictures", 10, start=40)
     at(third, "prepare", source, *few)
     at(first, "embed")

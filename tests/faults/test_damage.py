@@ -23,7 +23,7 @@ def parts(output: str) -> set[str]:
 def test_a_damaged_fragment_of_vectors(demo_copy: Demo) -> None:
     library, fingerprint = demo_copy.path, demo_copy.config.fingerprint
     expected = demo_copy.library.vectors(fingerprint)
-    (file,) = (library / f"vectors-{fingerprint}.lance" / "data").iterdir()
+    file = min((library / f"vectors-{fingerprint}.lance" / "data").iterdir())
     cut(file)
     for command in (("train",), ("variants",), ("embed", *LITE0)):
         told = tagkin(*command, "--library", library, expected=2).stderr

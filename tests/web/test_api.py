@@ -126,9 +126,7 @@ def test_predict_names_the_tags_that_the_command_names(
     answer = reader.post("/predict", files={"file": (file.name, file.read_bytes())})
     [expected] = Tagger.load(demo_library.tagger).predict([file], demo_library.settings)
     assert [tag["tag"] for tag in answer["tags"]] == [tag.tag for tag in expected.tags]
-    top = reader.post(
-        "/predict", files={"file": (file.name, file.read_bytes())}, data={"top": "7"}
-    )
+    top = reader.post("/predict", files={"file": (file.name, file.read_bytes())}, data={"top": "7"})
     assert len(top["tags"]) == 7
 
 
@@ -223,7 +221,9 @@ def test_a_merge_is_reviewed_taken_and_taken_back(writer: Browser) -> None:
     chances = [one["probability"] for one in queue["proposals"]]
     assert chances == sorted(chances, reverse=True) and queue["open"] == len(chances)
     chosen = next(
-        one for one in queue["proposals"] if {"vegetable", "vegitable"} == {t["tag"] for t in one["tags"]}
+        one
+        for one in queue["proposals"]
+        if {"vegetable", "vegitable"} == {t["tag"] for t in one["tags"]}
     )
     sides = {side["tag"]: side for side in chosen["tags"]}
     for tag, side in sides.items():
@@ -241,7 +241,11 @@ def test_a_merge_is_reviewed_taken_and_taken_back(writer: Browser) -> None:
     assert decided["proposals"][0]["decisions"][0]["number"] == decision["number"]
     assert writer.get("/variants")["open"] == queue["open"] - 1
     told = writer.refused(
-        409, "conflict", "POST", "/decisions", json={"kind": "reject", "tags": ["vegetable", "vegitable"]}
+        409,
+        "conflict",
+        "POST",
+        "/decisions",
+        json={"kind": "reject", "tags": ["vegetable", "vegitable"]},
     )
     assert "merged into one tag" in told
     writer.post("/decisions/undo")
@@ -271,7 +275,9 @@ def test_every_kind_of_decision_settles_a_proposal(writer: Browser) -> None:
 
 def test_decisions_that_make_no_sense(writer: Browser) -> None:
     for tags in (["bird"], ["bird", "animal", "car"]):
-        writer.refused(400, "bad_request", "POST", "/decisions", json={"kind": "imply", "tags": tags})
+        writer.refused(
+            400, "bad_request", "POST", "/decisions", json={"kind": "imply", "tags": tags}
+        )
     writer.refused(
         404, "unknown_tag", "POST", "/decisions", json={"kind": "merge", "tags": ["bird", "brid"]}
     )

@@ -280,6 +280,17 @@ def test_review_accepts_undoes_rejects_skips_and_swaps(browser: "Browser", site:
         assert _progress(page) == before
 
 
+def test_a_newcomer_is_led_to_a_first_merge(browser: "Browser", site: str) -> None:
+    with opened(browser, site) as page:
+        page.get_by_role("link", name="Review them").click()
+        expect(page.locator("#group")).to_contain_text("Do these tags mean the same thing?")
+        page.get_by_role("button", name="Yes, merge into").click()
+        toast = page.locator(".toast").last
+        expect(toast).to_contain_text("Merged")
+        toast.get_by_role("button", name="Undo").click()
+        expect(page.locator(".toast").last).to_contain_text("Undone")
+
+
 def test_review_notes_implications_and_relations(browser: "Browser", site: str) -> None:
     with opened(browser, site, "/review") as page:
         before = page.locator("#decided tbody tr").count()
@@ -357,7 +368,7 @@ def test_the_colours_that_were_chosen_stay(page: "Page") -> None:
 
 
 def test_pages_work_without_scripts(browser: "Browser", site: str) -> None:
-    with opened(browser, site, "/?q=animal", java_script_enabled=False) as page:
+    with opened(browser, site, "/?q=-animal", java_script_enabled=False) as page:
         first = page.locator("#grid .thumb").count()
         assert first == 60
         page.get_by_role("link", name="More images").click()

@@ -99,7 +99,9 @@ def test_every_hostile_tag_can_be_asked_for_by_every_route(hostile: Browser) -> 
     known = {tag["tag"] for page in every(hostile, "/tags") for tag in page["tags"]}
     assert len(known) > 190  # a few fold to the same
     for tag in sorted(known):
-        detail = checked(hostile, f"/tags/{quote(tag, safe='')}", samples=1)
+        # The client of the tests decodes an address twice, which no server does.
+        address = quote(tag.replace("%", "%25"), safe="")
+        detail = checked(hostile, f"/tags/{address}", samples=1)
         assert detail["entry"]["tag"] == tag
         assert [one["tag"] for one in checked(hostile, "/tags", name=tag)["tags"]] == [tag]
         quoted = '"' + tag.replace("\\", "\\\\").replace('"', '\\"') + '"'
@@ -163,7 +165,7 @@ def test_hostile_tags_can_be_given_and_taken(odd: Browser) -> None:
             assert answer.status_code == 200
             assert answer.headers["content-disposition"].startswith("attachment")
             assert "html" not in answer.headers["content-type"]
-    for edit in made["edits"]:
+    for edit in made["edits"][:5]:
         odd.post(f"/edits/{edit['number']}/undo")
 
 

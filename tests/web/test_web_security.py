@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from conftest import Demo
 from fastapi.testclient import TestClient
-from helpers_web import API, ORIGIN, Browser, browser_of, upload
+from helpers_web import API, ORIGIN, Browser, browser_of, copy_demo, upload
 
 from tagkin.errors import SettingsError
 from tagkin.settings import load_settings
@@ -26,8 +26,8 @@ CHANGES = [
 
 
 @pytest.fixture(scope="module")
-def browser(demo_library: Demo) -> Browser:
-    return browser_of(demo_library)
+def browser(demo_library: Demo, tmp_path_factory: pytest.TempPathFactory) -> Browser:
+    return browser_of(copy_demo(demo_library, tmp_path_factory.mktemp("security")))
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,14 @@ def test_only_names_of_this_machine_are_answered(browser: Browser, path: str) ->
     for host in ("127.0.0.1", "localhost:8756", "[::1]:8756", "LOCALHOST."):
         answer = browser.client.get(path, headers={"host": host})
         assert answer.status_code == (404 if path == "/nothing" else 200), host
-    for host in ("evil.example", "127.0.0.1.evil.example", "localhost.evil:8756", "10.0.0.1", "", "*"):
+    for host in (
+        "evil.example",
+        "127.0.0.1.evil.example",
+        "localhost.evil:8756",
+        "10.0.0.1",
+        "",
+        "*",
+    ):
         answer = browser.client.get(path, headers={"host": host})
         assert answer.status_code == 403, host
         assert "--allowed-host" in answer.text
@@ -175,7 +182,9 @@ def test_the_token_never_leads_to_another_site(guarded: TestClient) -> None:
     guarded.cookies.clear()
     for path in ("//evil.example/", "/\\evil.example/", "/%5C/evil.example", "///evil.example"):
         request = guarded.build_request("GET", ORIGIN)
-        request.url = request.url.copy_with(raw_path=f"{path}?token={TOKEN}".encode().replace(b" ", b"+"))
+        request.url = request.url.copy_with(
+            raw_path=f"{path}?token={TOKEN}".encode().replace(b" ", b"+")
+        )
         answer = guarded.send(request)
         location = answer.headers.get("location", "/ok")
         assert location[:1] == "/" and location[1:2] not in ("/", "\\"), location

@@ -65,7 +65,9 @@ def test_too_many_pixels_are_refused(browser: Browser, path: str) -> None:
 
 def broken_png() -> bytes:
     def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
 
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", 40, 40, 8, 2, 0, 0, 0))
     return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", b"rubbish") + chunk(b"IEND", b"")
@@ -106,8 +108,8 @@ def test_requests_without_a_file(browser: Browser, path: str) -> None:
         ("a\\b\\c.png", "c.png"),
         ("<script>.png", "<script>.png"),
         ("a\u202egnp.png", "agnp.png"),
-        ("x" * 5000, "x" * 200),
-        ("\t", "uploaded image"),
+        ("x" * 1000, "x" * 200),
+        ("\u200b", "uploaded image"),
     ],
 )
 def test_the_name_of_an_upload_is_one_short_line(browser: Browser, name: str, shown: str) -> None:

@@ -15,6 +15,7 @@ from tagkin.distributed.sharing import share_out
 from tagkin.distributed.worker import Extracted, GraphFiles, Worker, sees_any
 from tagkin.embeddings import Vectors
 from tagkin.errors import BackboneError, EngineError, LibraryError, TagkinError
+from tagkin.hardware import usable_cores
 from tagkin.records import ImageRow, Problem
 from tagkin.settings import Settings
 
@@ -52,6 +53,8 @@ class RayEngine:
         """
         if settings.device != "cpu":
             raise BackboneError("--engine ray runs on processors: leave --device gpu out")
+        if not self._address:
+            share_out([usable_cores()], self._workers)  # says what can't be before Ray is started
         graph = cached_graph(config, settings.cache_dir)
         batch = choose_batch(graph, config.precision, count * len(config.views))
         with ray_session(self._address) as ray:

@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 import secrets
+import socket
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
@@ -22,6 +23,7 @@ _SILENT = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # else a warning for every user
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
 }
+_ANSWER_SECONDS = 10.0
 
 
 @contextlib.contextmanager
@@ -67,6 +69,8 @@ def _started(ray: Any, address: str | None) -> Iterator[None]:
             }
         stack.callback(ray.shutdown)  # before the folder goes
         try:
+            if address:
+                _knock(address)
             with warnings.catch_warnings():
                 # Ray's children run another program at once, so that nothing of Lance is used.
                 warnings.filterwarnings("ignore", message="lance is not fork-safe")
@@ -98,6 +102,7 @@ def _private() -> dict[str, str]:
     return {
         # Without clusters Ray takes 127.0.0.1 for its address, and doesn't look for another one.
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+        "RAY_worker_niceness": "0",  # as without Ray, else all other programs come first
         "RAY_AUTH_MODE": "token",  # against other users of this machine
         "RAY_AUTH_TOKEN": secrets.token_hex(32),
     }
@@ -115,6 +120,14 @@ def _environment(changes: Mapping[str, str]) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+def _knock(address: str) -> None:
+    """Raises if nothing listens at an address, for which Ray would wait for minutes."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if colon and port.isdecimal():
+        with socket.create_connection((host.strip("[]"), int(port)), _ANSWER_SECONDS):
+            pass
 
 
 def _short_folder() -> str:

@@ -52,9 +52,10 @@ def detect(path: Path, *, tags_key: str | None = None) -> str:
 
 
 def _detect_file(path: Path) -> str:
-    with open_file(path) as file:
-        head = file.read(_HEAD)
     extension = plain_suffix(path)
+    # An archive is read in place, so it is looked at as it is.
+    with path.open("rb") if extension == TAR_EXTENSION else open_file(path) as file:
+        head = file.read(_HEAD)
     if head.startswith(PARQUET_MAGIC) or extension in PARQUET_EXTENSIONS:
         return "parquet"
     if head.startswith(SQLITE_MAGIC):

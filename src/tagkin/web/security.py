@@ -82,7 +82,9 @@ class Guard:
         self._app = app
         self._refuse = refuse
         self._token = token
-        self._hosts = LOOPBACK | {_plain_host(host) for host in hosts}
+        named = set(hosts)
+        self._any_address = "*" in named
+        self._hosts = LOOPBACK | {_plain_host(host) for host in named - {"*"}}
         self._upload_bytes = upload_bytes
         self._csrf = secrets.token_urlsafe(32)
         self._wrong = Gate(64, _WRONG_TOKENS)
@@ -120,7 +122,7 @@ class Guard:
         if host in self._hosts:
             return
         server = scope.get("server")
-        if "*" in self._hosts and server and host == server[0] and _is_address(host):
+        if self._any_address and server and host == server[0] and _is_address(host):
             return
         raise ForbiddenError(
             f"this server is not called {host!r}: open it by the address that 'tagkin serve' "

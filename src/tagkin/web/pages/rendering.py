@@ -91,7 +91,7 @@ def error_page(status: int, message: str) -> HTMLResponse:
             library="",
             library_option="",
             title=_TITLES.get(status, "That didn't work"),
-            message=message,
+            message="There is no such page." if message == "Not Found" else message,
         )
     )
     return HTMLResponse(html, status_code=status)

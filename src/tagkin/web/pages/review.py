@@ -50,7 +50,7 @@ def review_page(
     own = _unless_usual(relation)
     here = address("/review", relation=own, cursor=cursor, end=end)
     skip = address("/review", relation=own, cursor=queue.next, end=queue.next is None)
-    if group is not None:
+    if group is not None and (proposal is None or proposal.id != group):
         proposal = one_proposal(state, group, samples=_SAMPLES)
         skip = here
     return render(
@@ -58,6 +58,7 @@ def review_page(
         "review.html",
         "review",
         queue=queue,
+        searched=state.proposals() is not None,
         proposal=proposal,
         relation=relation,
         here=here,

@@ -169,4 +169,3 @@ def _scores(threshold: float, row: Mapping[str, Any]) -> TagScores:
         train=int(row.get("train") or 0),
         validation=int(row.get("validation") or 0),
     )
-

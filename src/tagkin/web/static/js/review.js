@@ -106,10 +106,6 @@ function swapped() {
   const others = chosen.filter((one) => one !== kept).map((one) => one.tag);
   for (const place of all("[data-kept]")) place.textContent = kept?.tag ?? "";
   for (const place of all("[data-others]")) place.textContent = others.join(", ");
-  for (const side of all("[data-member]")) {
-    const own = side.dataset.member === kept?.tag;
-    find("[data-role]", side).textContent = own ? "name that is kept" : "";
-  }
 }
 
 function swap() {
