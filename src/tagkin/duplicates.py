@@ -127,7 +127,11 @@ def suggest(rows: list[ImageRow]) -> DuplicateGroup:
     reasons = ("most pixels", "lossless format", "largest file", "most tags")
     runner_up = max(keys[row.id] for row in others)
     reason = next(
-        (why for why, own, other in zip(reasons, keys[best.id], runner_up, strict=True) if own != other),
+        (
+            why
+            for why, own, other in zip(reasons, keys[best.id], runner_up, strict=True)
+            if own != other
+        ),
         "all are alike; the first by id",
     )
     return DuplicateGroup((best, *others), reason)

@@ -29,7 +29,9 @@ def test_the_vectors_are_those_of_the_plain_engine(
     rows = library.images()
     paths = [path for row in rows for path in row.paths]
     assert sum("00000.tar!" in str(path) for path in paths) == 5
-    damaged = next(row.paths[0] for row in rows if len(row.paths) == 1 and "!" not in str(row.paths))
+    damaged = next(
+        row.paths[0] for row in rows if len(row.paths) == 1 and "!" not in str(row.paths)
+    )
     damaged.write_bytes(b"no image")
     given = ("--model", "efficientnet-lite0", "--precision", "f32", "--json")
     done = run_tagkin(*RAY, *given, "--library", library.path, env={"HOME": str(tmp_path / "home")})

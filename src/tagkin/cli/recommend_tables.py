@@ -49,7 +49,9 @@ def print_all(
     """Prints the machine, the table with the row to take, the memory table and the notes."""
     output.print(_machine(costs), markup=False)
     output.print(_options(wish, advice))
-    output.print(f"{'Advice:' if advice.chosen else 'Nothing to advise:'} {advice.reason}", markup=False)
+    output.print(
+        f"{'Advice:' if advice.chosen else 'Nothing to advise:'} {advice.reason}", markup=False
+    )
     if advice.chosen:
         output.print(_how(advice.chosen), markup=False)
     output.print(_memory(costs, advice, full=full))

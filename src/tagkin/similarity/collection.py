@@ -174,9 +174,7 @@ class Collection:
             if name in self.columns.tags.index:
                 return self.columns.tags.index[name]
         name = self.rules.resolve(tag)
-        raise UnknownTagError(
-            f"no image carries the tag {tag!r}{near_spellings(name, self.tags)}"
-        )
+        raise UnknownTagError(f"no image carries the tag {tag!r}{near_spellings(name, self.tags)}")
 
     def _beginning_with(self, prefix: str) -> list[int]:
         names, columns = self._sorted_tags
