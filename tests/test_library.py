@@ -24,7 +24,6 @@ from tagkin import lance_table
 from tagkin.decisions import NewDecision, accepted_merges
 from tagkin.errors import LibraryError
 from tagkin.files import atomic_file
-from tagkin.lance_table import LanceTable
 from tagkin.library import Library, LibraryState
 from tagkin.records import ID_TYPE, ImageFile, ImageRow, Problem
 

@@ -55,7 +55,7 @@ def begin(*arguments: str | Path, env: dict[str, str] | None = None) -> "subproc
 
 def workers_of(driver: int) -> list[int]:
     """Returns the processes below another one that are at work as Ray's workers."""
-    return [one for one in descendants(driver) if b"ray::Worker.extract" in _command(one)]
+    return [one for one in descendants(driver) if b"ray::Worker.extract" in command(one)]
 
 
 def descendants(process: int) -> set[int]:
@@ -91,7 +91,8 @@ def _parents() -> Iterator[tuple[int, int]]:
             yield int(folder.name), int(parent)
 
 
-def _command(process: int) -> bytes:
+def command(process: int) -> bytes:
+    """Returns the command line of a process, as Ray may have renamed it."""
     try:
         return Path(f"/proc/{process}/cmdline").read_bytes()
     except OSError:

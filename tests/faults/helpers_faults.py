@@ -98,12 +98,16 @@ class Killed:
             if writes and dice.random() < 0.7:
                 moment = max(0.0, dice.choice(writes) + dice.gauss(0, 0.03))
             moments.append(round(moment, 2))
-            if self._kill_after(folder, moment):
+            ran = self._kill_after(folder, moment)
+            if ran is None:
                 kills += 1
                 self.check(folder)
                 if not self.anew:
                     continue
-            self._renew(folder)  # it came to its end before
+            else:  # it came to its end before, so the machine is quicker now than it was
+                writes = [one * ran / length for one in writes]
+                length = ran
+            self._renew(folder)
         tagkin(*self.arguments(folder), env=self.env)
         self.check(folder)
         print(
@@ -117,15 +121,19 @@ class Killed:
         folder.mkdir(parents=True)
         self.fresh(folder)
 
-    def _kill_after(self, folder: Path, seconds: float) -> bool:
+    def _kill_after(self, folder: Path, seconds: float) -> float | None:
+        """Returns how long it took if it wasn't killed."""
+        started = time.monotonic()
         process = start(*self.arguments(folder), env=self.env)
         try:
             process.wait(seconds)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-        assert process.returncode in (0, -signal.SIGKILL), f"{self.name}: {process.returncode}"
-        return process.returncode == -signal.SIGKILL
+        told = process.communicate()
+        if process.returncode == -signal.SIGKILL:
+            return None
+        assert process.returncode == 0, f"{self.name}: {process.returncode} {told}"
+        return time.monotonic() - started
 
     def _measure(self, folder: Path) -> tuple[float, list[float]]:
         """Returns how long it takes, and the moments at which it changed something."""

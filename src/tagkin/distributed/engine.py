@@ -1,5 +1,6 @@
 """`RayEngine`: embeds with Ray's workers; those that die are replaced."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import count as numbers
@@ -180,6 +181,7 @@ class _Crew:
 
 
 def _reason(error: Exception) -> str:
-    """Returns the last line that says something; Ray's messages have several."""
+    """Returns the last line that says something, without Ray's guesses at causes."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1][:300] if lines else type(error).__name__
+    last = lines[-1] if lines else type(error).__name__
+    return re.split(r"\. (?:There are|Some|\(1\))", last)[0][:300]

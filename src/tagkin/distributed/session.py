@@ -67,6 +67,7 @@ def _started(ray: Any, address: str | None) -> Iterator[None]:
                 "include_dashboard": False,
                 "_temp_dir": stack.enter_context(folder),
             }
+        stack.enter_context(_no_printing(ray))
         stack.callback(ray.shutdown)  # before the folder goes
         try:
             if address:
@@ -120,6 +121,21 @@ def _environment(changes: Mapping[str, str]) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+@contextlib.contextmanager
+def _no_printing(ray: Any) -> Iterator[None]:
+    """Keeps Ray from telling of each dead worker on stdout, which ``log_to_driver`` leaves on.
+
+    Ray has no public way to do that; its own debugger does the same.
+    """
+    module, name = ray._private.worker, "_worker_logs_enabled"
+    before = getattr(module, name, True)
+    setattr(module, name, False)
+    try:
+        yield
+    finally:
+        setattr(module, name, before)
 
 
 def _knock(address: str) -> None:
