@@ -19,6 +19,9 @@ STATE_FILE = "library.json"
 #: The folder of what can't be read any more.
 DAMAGED = "damaged"
 
+#: What the name of a table begins with that a repair has made and is about to put into its place.
+MENDED = ".mended-"
+
 
 @dataclass(frozen=True)
 class LibraryState:
@@ -95,5 +98,5 @@ def is_ours(path: Path) -> bool:
     folders = {"taggers", "backbones", "fine-tuning", "indexes", DAMAGED}
     # Locks, and what a killed process had begun to write.
     begun = (".library.json", ".proposals.json", ".decisions.", ".edits.", ".images.", ".problems.")
-    files = ("proposals.json", ".vectors-", LOCK_PREFIX, *begun)
+    files = ("proposals.json", ".vectors-", LOCK_PREFIX, MENDED, *begun)
     return path.suffix == ".lance" or path.name in folders or path.name.startswith(files)

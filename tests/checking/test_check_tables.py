@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from helpers_checking import check, cut, files_of, findings, make_library, mend
 
+from tagkin.checking.aside import move_aside
 from tagkin.decisions import in_force
 from tagkin.lance_table import LanceTable
 from tagkin.library import Library
@@ -156,6 +157,36 @@ def test_a_table_without_any_version_is_made_again_of_its_rows(path: Path) -> No
     np.testing.assert_array_equal(after.vectors("f")[1], vectors)
     assert after.decisions() == taken
     assert len(list((path / "damaged").iterdir())) == 3
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_rebuild_that_was_killed_is_finished(
+    path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    taken = Library.open(path).decisions()
+    for file in (path / "decisions.lance" / "_versions").iterdir():
+        file.unlink()
+
+    def killed(library: Path, table: Path) -> Path:
+        if moment == "after":
+            move_aside(library, table)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("tagkin.checking.versions.move_aside", killed)
+        with pytest.raises(KeyboardInterrupt):
+            check(path, repair=True)
+    assert "decisions" in {one.part for one in findings(path)}
+    mend(path)
+    assert Library.open(path).decisions() == taken
+
+
+def test_several_damaged_last_versions_lose_no_row(path: Path) -> None:
+    taken = Library.open(path).decisions()
+    for file in sorted((path / "decisions.lance" / "_versions").glob("*.manifest"))[:3]:
+        cut(file)
+    mend(path)
+    assert Library.open(path).decisions() == taken
 
 
 def test_what_a_killed_first_write_left_is_removed(path: Path) -> None:

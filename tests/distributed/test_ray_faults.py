@@ -37,7 +37,7 @@ _DEADLY = """
 import os, signal, sys
 
 def audit(event, arguments):
-    if event == "open" and str(arguments[0]).== os.environ["DEADLY_FILE"]:
+    if event == "open" and str(arguments[0]) == os.environ["DEADLY_FILE"]:
         os.kill(os.getpid(), signal.SIGKILL)
 
 sys.addaudithook(audit)

@@ -239,7 +239,8 @@ def test_json(demo: Searcher) -> None:
     content = json.loads(json.dumps(demo.by_images([image], limit=2).to_dict()))
     assert set(content) == {"query", "images", "tags"}
     assert content["query"] == str(demo.collection.rows([0])[0].paths[0])
-    assert [set(found) for found in content["images"]] == [{"id", "paths", "score", "tags"}] * 2
+    expected = {"id", "paths", "score", "tags", "width", "height"}
+    assert [set(found) for found in content["images"]] == [expected] * 2
     assert all(isinstance(path, str) for path in content["images"][0]["paths"])
     assert all(set(score) == {"tag", "score"} for score in content["tags"])
     assert "nearest_tags" in demo.by_tag("bird").to_dict()

@@ -92,6 +92,8 @@ def test_similar_by_image_tag_and_several_images(reader: Browser) -> None:
     assert not {one["id"] for one in near["images"]} & {one["id"] for one in following["images"]}
     assert following["images"][0]["score"] <= scores[-1]
     assert len(reader.get("/similar", id=[image, other], limit=3)["images"]) == 3
+    assert near["query"] == reader.get("/similar", id=[image, image], limit=1)["query"]
+    assert near["query"] == reader.get(f"/images/{image}")["image"]["name"]
     by_tag = reader.get("/similar", tag="Bird", limit=5)
     assert by_tag["query"] == "bird" and by_tag["nearest_tags"]
     learned = reader.get("/similar", tag="bird", use="learned", limit=5)
@@ -183,6 +185,8 @@ def test_a_tag_added_is_found_at_once_and_gone_after_undo(writer: Browser) -> No
     new = next(tag for tag in detail["tags"] if tag["tag"] == "quite new")
     assert new["added"] and [edit["tag"] for edit in detail["removed"]]
     assert writer.get("/images", q='"quite new"')["total"] == 1
+    near = writer.get("/similar", tag="quite new", limit=1)["images"][0]
+    assert near["id"] == image and sorted(near["tags"]) == sorted(made["tags"])
     for edit in made["edits"]:
         writer.post(f"/edits/{edit['number']}/undo")
     assert "bird" in writer.get(f"/images/{image}")["image"]["tags"]

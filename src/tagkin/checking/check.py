@@ -27,6 +27,7 @@ from tagkin.checking.saved import (
 from tagkin.checking.state import check_state
 from tagkin.checking.tables import TakeRows, check_table
 from tagkin.checking.vector_rows import VectorCheck
+from tagkin.checking.versions import finish_rebuilds
 from tagkin.errors import LibraryError
 from tagkin.images import ImageLimits
 from tagkin.lance_table import LanceTable
@@ -95,6 +96,7 @@ class _Run:
     def check(self, damaged: bool) -> None:
         """Checks all parts; ``damaged`` says whether ``library.json`` is."""
         path = self.settings.library
+        self._add(finish_rebuilds(path, repair=self.repair))
         if damaged:
             self._tables_only(path)  # first, since what brings them up to date may meet no damage
             self._add(check_state(path, repair=self.repair))

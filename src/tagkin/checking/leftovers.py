@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tagkin.checking.findings import Finding
 from tagkin.files import STALE_AFTER_SECONDS
-from tagkin.library_state import DAMAGED
+from tagkin.library_state import DAMAGED, MENDED
 from tagkin.locking import LOCK_PREFIX
 
 _FOLDERS = ("", "taggers", "backbones", "fine-tuning/checkpoints", "indexes")
@@ -17,7 +17,7 @@ def check_leftovers(library: Path, *, repair: bool) -> Iterator[Finding]:
     """Yields what killed runs left in a library, once it is so old that no run can be using it."""
     for folder in _FOLDERS:
         for path in sorted((library / folder).glob(".*")):
-            if path.name.startswith(LOCK_PREFIX) or not path.exists():
+            if path.name.startswith((LOCK_PREFIX, MENDED)) or not path.exists():
                 continue
             age = time.time() - _newest(path)
             # A time far in the future is that of a clock that was wrong.

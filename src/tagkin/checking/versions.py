@@ -1,15 +1,16 @@
 """Damaged versions of a Lance table: an older one takes their place, and no row is given up."""
 
+import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 
-from tagkin.checking.aside import move_aside
+from tagkin.checking.aside import copy_aside, move_aside
 from tagkin.checking.findings import Finding
 from tagkin.checking.fragments import first_line
-from tagkin.checking.kinds import TableKind
+from tagkin.checking.kinds import TableKind, kind_of
 from tagkin.checking.manifests import (
     Manifest,
     damaged_manifests,
@@ -22,7 +23,10 @@ from tagkin.checking.manifests import (
 from tagkin.errors import LibraryError
 from tagkin.files import working_folder
 from tagkin.lance_table import LanceTable
+from tagkin.library_state import DAMAGED, MENDED
 from tagkin.records import vector_schema
+
+_HINT = "latest_version_hint.json"  # Lance does without it
 
 
 def mend_versions(library: Path, path: Path, kind: TableKind, *, repair: bool) -> list[Finding]:
@@ -85,20 +89,84 @@ def _without_versions(library: Path, path: Path, kind: TableKind, *, repair: boo
 def _fall_back(
     library: Path, path: Path, kind: TableKind, damaged: Sequence[Manifest], *, latest: bool
 ) -> str:
-    kept = [move_aside(library, manifest.path) for manifest in damaged]
-    where = f"kept in {kept[0].parent}"
-    if not latest:
-        return where
+    """Goes on from the newest version that can be read, with the rows that were written later."""
+    done = ""
+    left = [bad.path for bad in damaged]
+    if latest:
+        version, count, replaced = _add_later(library, path, kind, damaged)
+        done = f"back at version {version}, with {count:,} rows that were written later; "
+        left = [file for file in left if file != replaced]
+    for file in left:
+        move_aside(library, file)
+    return f"{done}the damaged files are in {library / DAMAGED}"
+
+
+def _add_later(
+    library: Path, path: Path, kind: TableKind, damaged: Sequence[Manifest]
+) -> tuple[int, int, Path | None]:
+    """Makes a version of all rows the last one, in one step, before the damaged one goes.
+
+    It is made in another folder, which shares the files of the table. A repair that is killed
+    before that step starts again; after it nothing is missing.
+
+    Returns:
+        The version that could be read, how many rows were added to it, and the file of the new
+        version, if there is one, which may have taken the place of a damaged one.
+    """
+    made = None
     try:
-        table = open_table(path)
+        with working_folder(library, f".{path.name}-") as work:
+            twin = work / path.name
+            _share(path, twin, {bad.path for bad in damaged})
+            table = open_table(twin)
+            version = int(table.version)
+            listed = {file.path for part in table.get_fragments() for file in part.data_files()}
+            # Written after that version; a write that was killed noted no version.
+            later = [file for read, file in unlisted_files(twin, listed) if read >= version]
+            count = _add(LanceTable(twin, table.schema), kind, later)
+            if count:
+                while open_table(twin).version < damaged[0].version:
+                    open_table(twin).update_config({"mended": "true"})
+                made = _take_over(twin, path, library)
     except (OSError, ValueError, RuntimeError) as error:
-        raise LibraryError(f"can't read {path}: {first_line(error)}") from error
-    version = int(table.version)
-    listed = {file.path for part in table.get_fragments() for file in part.data_files()}
-    # Written after the version that can be read; a write that was killed noted no version.
-    later = [file for read, file in unlisted_files(path, listed) if read >= version]
-    count = _add(LanceTable(path, table.schema), kind, later)
-    return f"back at version {version}, with {count:,} rows that were written later; {where}"
+        raise LibraryError(
+            f"can't mend {path}: {first_line(error)}; nothing was changed. Check the free space "
+            "and the permissions, then run 'tagkin check --repair' again"
+        ) from error
+    return version, count, made
+
+
+def _share(path: Path, twin: Path, without: Collection[Path]) -> None:
+    """Makes a folder with the files of another, which it shares where the disk can do that."""
+    for file in path.rglob("*"):
+        if file.is_file() and file not in without and file.name != _HINT:
+            target = twin / file.relative_to(path)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                os.link(file, target)
+            except OSError:
+                shutil.copy2(file, target)
+
+
+def _take_over(twin: Path, path: Path, library: Path) -> Path:
+    """Gives a table the files that its twin has more, and last of all the twin's last version.
+
+    Returns:
+        The file of that version.
+    """
+    last = list_manifests(twin)[0].path
+    for folder in ("data", "_deletions", "_transactions"):
+        for file in (twin / folder).glob("*"):
+            target = path / folder / file.name
+            if not target.exists():
+                target.parent.mkdir(exist_ok=True)
+                file.rename(target)
+    place = path / "_versions" / last.name
+    if place.exists():  # the damaged one
+        copy_aside(library, path.name, [place])
+    (path / "_versions" / _HINT).unlink(missing_ok=True)
+    last.replace(place)
+    return place
 
 
 def _rebuild(library: Path, path: Path, kind: TableKind) -> str:
@@ -108,19 +176,47 @@ def _rebuild(library: Path, path: Path, kind: TableKind) -> str:
     schema = kind.schema or _vector_schema(complete)
     if schema is None:
         return f"nothing in it could be read; it is kept as {move_aside(library, path)}"
+    mended = library / f"{MENDED}{path.name}"
     try:
         with working_folder(library, f".{path.name}-") as work:
             made = LanceTable(work / path.name, schema)
             made.make()
             count = _add(made, kind, complete)
-            kept = move_aside(library, path)
-            made.path.rename(path)
+            shutil.rmtree(mended, ignore_errors=True)
+            made.path.rename(mended)
+        # Killed from here on, the next repair finds a table without versions, or puts this one in.
+        kept = move_aside(library, path)
+        mended.rename(path)
     except OSError as error:
         raise LibraryError(
             f"can't make {path} anew: {error}; check the free space and the permissions, then run "
             "'tagkin check --repair' again"
         ) from error
     return f"made anew of {count:,} rows in its files; the old table is kept as {kept}"
+
+
+def finish_rebuilds(library: Path, *, repair: bool) -> Iterator[Finding]:
+    """Yields the tables that a killed repair made, and puts them where they belong.
+
+    Raises:
+        LibraryError: The library can't be written.
+    """
+    for mended in sorted(library.glob(f"{MENDED}*.lance")):
+        path = library / mended.name.removeprefix(MENDED)
+        done = None
+        if repair:
+            try:
+                if path.exists():  # it was killed before the old one was put aside
+                    shutil.rmtree(mended)
+                    done = "removed; it is made again"
+                else:
+                    mended.rename(path)
+                    done = "put into its place"
+            except OSError as error:
+                raise LibraryError(f"can't write {library}: {error}") from error
+        what = "a repair that was killed left its new table"
+        advice = "'tagkin check --repair' comes to an end with it"
+        yield Finding("damage", kind_of(path).part, path, what, 1, (), advice, done)
 
 
 def _vector_schema(files: Sequence[Path]) -> pa.Schema | None:

@@ -7,12 +7,23 @@ from typing import Any
 
 @dataclass(frozen=True)
 class SimilarImage:
-    """An image near the query: its cosine similarity in -1..1, and its tags but excluded ones."""
+    """An image near the query.
+
+    Attributes:
+        id: Of the image.
+        paths: Its files.
+        score: Cosine similarity, -1..1.
+        tags: Its tags but excluded ones.
+        width: Pixels, upright.
+        height: Pixels, upright.
+    """
 
     id: str
     paths: tuple[Path, ...]
     score: float
     tags: tuple[str, ...]
+    width: int
+    height: int
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,7 @@ class Searcher:
         self._positions = np.where(known, at, -1)
         self._rankings: Recent[tuple[NDArray[np.int64], NDArray[np.float32]]] = Recent(_RANKINGS)
         self._masks: Recent[NDArray[np.bool_]] = Recent(_MASKS)
+        self._kin: Recent[tuple[TagScore, ...]] = Recent(_RANKINGS)
 
     @classmethod
     def open(
@@ -185,7 +186,7 @@ class Searcher:
         result = self.by_vector(
             direction, name, limit=limit, offset=offset, where=where, distinct=distinct
         )
-        kin = self._nearest_tags(name, mean, limit)
+        kin = self._kin.get((name, limit), partial(self._nearest_tags, name, mean, limit))
         return SimilarResult(name, result.images, result.tags, kin)
 
     # Images ----------------------------------------------------------------------------------
@@ -271,7 +272,7 @@ class Searcher:
             row = rows.get(self.collection.ids[position].decode("ascii"))
             if row is not None:  # or it was deleted meanwhile
                 tags = self.collection.tags_at(position)
-                found.append(SimilarImage(row.id, row.paths, cosine, tags))
+                found.append(SimilarImage(row.id, row.paths, cosine, tags, row.width, row.height))
         return tuple(found)
 
     # Tags ------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -123,7 +123,10 @@ class WebState:
     def tags_of(self, row: ImageRow, live: Live | None = None) -> tuple[str, ...]:
         """Returns the tags that an image has now, the most frequent first."""
         now = live or self.live()
-        tags = now.rules.wanted(now.edited.apply(row.id, row.tags))
+        return self.frequent_first(now.rules.wanted(now.edited.apply(row.id, row.tags)))
+
+    def frequent_first(self, tags: Iterable[str]) -> tuple[str, ...]:
+        """Returns tags in the order of how many images carry them."""
         places = self._refreshed.load().collection.columns.tags.index
         return tuple(sorted(tags, key=lambda tag: places.get(tag, len(places))))
 

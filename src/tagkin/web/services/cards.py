@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tagkin.records import ImageRow
+from tagkin.similarity import SimilarImage
 
 #: Where the REST interface is.
 API = "/api/v1"
@@ -59,6 +60,18 @@ def card(row: ImageRow, tags: tuple[str, ...], score: float | None = None) -> Im
     """
     name = printable(row.paths[0].name) if row.paths else row.id
     return ImageCard(row.id, name, row.width, row.height, tags, thumbnail_url(row.id), score)
+
+
+def similar_card(image: SimilarImage, tags: tuple[str, ...]) -> ImageCard:
+    """Returns an image that a search found as lists show it.
+
+    Args:
+        image: The image.
+        tags: As the rules and edits see them now.
+    """
+    name = printable(image.paths[0].name) if image.paths else image.id
+    url = thumbnail_url(image.id)
+    return ImageCard(image.id, name, image.width, image.height, tags, url, image.score)
 
 
 def thumbnail_url(image: str) -> str:

@@ -2,14 +2,22 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from tagkin.errors import LibraryError
 from tagkin.records import ImageRow
-from tagkin.similarity import Query, SimilarResult, parse_query
+from tagkin.similarity import Query, SimilarImage, SimilarResult, parse_query
 from tagkin.web.loaded import Loaded
 from tagkin.web.problems import NotFoundError, WebError
-from tagkin.web.services.cards import ImageCard, TagCount, TagShare, card
+from tagkin.web.services.cards import (
+    ImageCard,
+    TagCount,
+    TagShare,
+    card,
+    printable,
+    similar_card,
+)
 from tagkin.web.services.paging import next_cursor, offset_of, page_size
 from tagkin.web.state import WebState
 
@@ -128,17 +136,10 @@ def similar_images(
     # One more, so that it is known whether another page follows.
     found = _search(state, loaded, ids, tag, upload, where, distinct, use, size + 1, offset)
     shown = found.images[:size]
-    rows = {row.id: row for row in loaded.rows_of([image.id for image in shown])}
-    live = state.live()
-    images = tuple(
-        card(rows[image.id], state.tags_of(rows[image.id], live), image.score)
-        for image in shown
-        if image.id in rows
-    )
     return SimilarPage(
-        query=_named(state, loaded, ids, found),
+        query=printable(Path(found.query).name) if len(set(ids)) == 1 else found.query,
         upload=upload,
-        images=images,
+        images=_similar_cards(state, loaded, shown),
         tags=tuple(TagShare(one.tag, one.score) for one in found.tags),
         nearest_tags=tuple(TagShare(one.tag, one.score) for one in found.nearest_tags),
         next=next_cursor(offset, size, None) if len(found.images) > size else None,
@@ -192,10 +193,17 @@ def _search(
         raise NotFoundError(str(error)) from error
 
 
-def _named(state: WebState, loaded: Loaded, ids: Sequence[str], found: SimilarResult) -> str:
-    """Returns what was searched for, without the folders of a path."""
-    if not ids:
-        return found.query
-    first = cards(state, loaded.rows_of([ids[0]]))
-    name = first[0].name if first else ids[0]
-    return name if len(ids) == 1 else f"{name} and {len(ids) - 1} more"
+def _similar_cards(
+    state: WebState, loaded: Loaded, images: Sequence[SimilarImage]
+) -> tuple[ImageCard, ...]:
+    """Returns what a search found with the tags it has now; only edited images are looked up."""
+    live = state.live()
+    edited = [one.id for one in images if one.id in live.edited]
+    tags = {row.id: state.tags_of(row, live) for row in loaded.rows_of(edited)}
+    return tuple(
+        similar_card(
+            one,
+            tags[one.id] if one.id in tags else state.frequent_first(live.rules.wanted(one.tags)),
+        )
+        for one in images
+    )
