@@ -265,8 +265,8 @@ class LanceTable:
         except (OSError, ValueError, RuntimeError, pa.ArrowException) as error:
             reason = str(error).splitlines()[0][:300] if str(error) else type(error).__name__
             advice = (
-                "check the permissions of that folder, and if they are right, run 'tagkin check' to "
-                "see what is damaged, and 'tagkin check --repair' to mend it"
+                "check the permissions of that folder, and if they are right, run 'tagkin check' "
+                "to see what is damaged, and 'tagkin check --repair' to mend it"
                 if what == "read"
                 else "nothing that was stored before is lost; check the free space and the "
                 "permissions of that folder, then run the command again"

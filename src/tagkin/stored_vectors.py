@@ -53,6 +53,8 @@ class StoredVectors:
 
     def take(self, places: NDArray[np.int64]) -> NDArray[np.float16]:
         """Returns the vectors at some places, float16 of shape (places, dimension)."""
+        if not len(places):
+            return np.empty((0, self.dimension), np.float16)
         column = self._snapshot.take(places, ["vector"]).column("vector").combine_chunks()
         return to_matrix(column)
 

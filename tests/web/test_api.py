@@ -17,9 +17,9 @@ from tagkin.vocabulary import TagRules
 
 
 @pytest.fixture(scope="module")
-def reader(demo_library: Demo) -> Browser:
+def reader(demo_library: Demo, tmp_path_factory: pytest.TempPathFactory) -> Browser:
     """Of a library that nobody changes."""
-    return browser_of(demo_library)
+    return browser_of(copy_demo(demo_library, tmp_path_factory.mktemp("reader")))
 
 
 @pytest.fixture(scope="module")

@@ -4,10 +4,12 @@ import contextlib
 import logging
 import os
 import secrets
+import site
 import socket
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -67,6 +69,7 @@ def _started(ray: Any, address: str | None) -> Iterator[None]:
                 "include_dashboard": False,
                 "_temp_dir": stack.enter_context(folder),
             }
+            stack.enter_context(_environment(_empty_home(Path(folder.name) / "home")))
         stack.enter_context(_no_printing(ray))
         stack.callback(ray.shutdown)  # before the folder goes
         try:
@@ -107,6 +110,18 @@ def _private() -> dict[str, str]:
         "RAY_AUTH_MODE": "token",  # against other users of this machine
         "RAY_AUTH_TOKEN": secrets.token_hex(32),
     }
+
+
+def _empty_home(home: Path) -> dict[str, str]:
+    """Makes a home folder for Ray's processes, and returns what leads them there.
+
+    Whether its statistics are on or off, Ray asks the addresses of three clouds whether this is a
+    machine of theirs, unless the home folder has the description of a cluster.
+    """
+    home.mkdir()
+    (home / "ray_bootstrap_config.yaml").write_text("{}\n", "utf-8")
+    packages = site.getuserbase()  # those of `pip install --user`
+    return {"HOME": str(home), "USERPROFILE": str(home), "PYTHONUSERBASE": packages}
 
 
 @contextlib.contextmanager
