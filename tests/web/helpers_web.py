@@ -59,9 +59,9 @@ def browser_of(demo: Demo, **changes: Any) -> Browser:
 
 
 def copy_demo(demo: Demo, to: Path) -> Demo:
-    """Copies the demo's library, without what another test may have proposed in it."""
+    """Copies the demo's library, for tests that write to it."""
     path = to / "library"
-    shutil.copytree(demo.path, path, ignore=shutil.ignore_patterns("proposals.json"))
+    shutil.copytree(demo.path, path)
     settings: Settings = demo.settings.model_copy(update={"library": path})
     return Demo(path, settings, demo.config, demo.report)
 

@@ -18,8 +18,15 @@ from tagkin.vocabulary import TagRules
 
 @pytest.fixture(scope="module")
 def reader(demo_library: Demo, tmp_path_factory: pytest.TempPathFactory) -> Browser:
-    """Of a library that nobody changes."""
-    return browser_of(copy_demo(demo_library, tmp_path_factory.mktemp("reader")))
+    """Of a library that nobody changes, and in which nothing was proposed."""
+    return browser_of(without_proposals(demo_library, tmp_path_factory.mktemp("reader")))
+
+
+def without_proposals(demo: Demo, to: Path) -> Demo:
+    """Copies the demo's library without what another test may have proposed in it."""
+    copied = copy_demo(demo, to)
+    (copied.path / "proposals.json").unlink(missing_ok=True)
+    return copied
 
 
 @pytest.fixture(scope="module")
@@ -346,7 +353,7 @@ def test_what_another_process_does_is_seen(writer: Browser, tmp_path: Path) -> N
 def test_a_library_that_is_only_prepared_can_be_looked_at(
     demo_library: Demo, tmp_path: Path
 ) -> None:
-    demo = copy_demo(demo_library, tmp_path)
+    demo = without_proposals(demo_library, tmp_path)
     for path in demo.path.iterdir():
         if path.name.startswith("vectors-"):
             path.rename(tmp_path / "elsewhere")
