@@ -144,6 +144,10 @@ def test_the_same_as_looking_at_every_row(demo_library: Demo) -> None:
     for position, r in enumerate(rows):
         assert set(collection.tags_at(position)) == set(collection.rules.wanted(r.tags))
     assert collection.rows(range(len(rows))) == rows
+    shown = collection.pictures(range(len(rows)))
+    assert [(p.id, p.paths, p.width, p.height) for p in shown] == [
+        (r.id, r.paths, r.width, r.height) for r in rows
+    ]
     for tag in collection.tags[::25]:
         carrying = [n for n, r in enumerate(rows) if tag in collection.rules.wanted(r.tags)]
         assert collection.with_tag(tag).tolist() == carrying

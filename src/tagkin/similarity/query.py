@@ -15,8 +15,8 @@ Comparison = Literal["=", "<", "<=", ">", ">="]
 
 # A term: a sign or none, then something in quotes (a backslash keeps a quote) or without spaces.
 _TERM = re.compile(r'([-~]?)(?:"((?:[^"\\]|\\.)*)"(?=\s|$)|(\S+))')
-_DATE = re.compile(r"(<=|>=|=|<|>)?(\d{4})(?:-(\d{1,2}))?(?:-(\d{1,2}))?$")
-_PLAIN = re.compile(r'[^\s"~-]\S*$')
+_DATE = re.compile(r"(<=|>=|=|<|>)?(\d{4})(?:-(\d{1,2}))?(?:-(\d{1,2}))?\Z")
+_PLAIN = re.compile(r'[^\s"~-]\S*\Z')
 
 
 @dataclass(frozen=True)

@@ -126,8 +126,10 @@ class Searcher:
         if not ids:
             raise LibraryError("name an image to search with")
         vector = unit(np.stack([self.vector_of(image) for image in ids])).mean(axis=0)
-        rows = self.collection.rows([self.collection.position(ids[0])])
-        name = str(rows[0].paths[0]) if len(ids) == 1 and rows else f"{len(ids)} images"
+        name = f"{len(ids)} images"
+        if len(ids) == 1:
+            shown = self.collection.pictures([self.collection.position(ids[0])])
+            name = str(shown[0].paths[0]) if shown else ids[0]
         return self.by_vector(
             vector, name, limit=limit, offset=offset, exclude=ids, where=where, distinct=distinct
         )
@@ -266,13 +268,13 @@ class Searcher:
     def _images(
         self, positions: NDArray[np.int64], cosines: NDArray[np.float32]
     ) -> tuple[SimilarImage, ...]:
-        rows = {row.id: row for row in self.collection.rows(positions)}
+        pictures = {one.id: one for one in self.collection.pictures(positions)}
         found = []
         for position, cosine in zip(positions.tolist(), cosines.tolist(), strict=True):
-            row = rows.get(self.collection.ids[position].decode("ascii"))
-            if row is not None:  # or it was deleted meanwhile
+            one = pictures.get(self.collection.ids[position].decode("ascii"))
+            if one is not None:  # or it was deleted meanwhile
                 tags = self.collection.tags_at(position)
-                found.append(SimilarImage(row.id, row.paths, cosine, tags, row.width, row.height))
+                found.append(SimilarImage(one.id, one.paths, cosine, tags, one.width, one.height))
         return tuple(found)
 
     # Tags ------------------------------------------------------------------------------------
