@@ -49,7 +49,7 @@ def check_library(
 ) -> CheckReport:
     """Looks whether all that a library and the cache hold can be read and fits together.
 
-    Memory grows by some 100 bytes an image. Without ``repair`` nothing is written.
+    Memory grows by some 250 bytes an image. Without ``repair`` nothing is written.
 
     A repair keeps all that can be read. What can't is removed if it can be made again, and else
     moved into the library's folder ``damaged``. The files of images are never touched.

@@ -83,8 +83,10 @@ class ImageCheck:
 
     def sorted_ids(self) -> NDArray[np.bytes_]:
         """Returns the ids of all rows in ascending order, type S32."""
-        ids = self._facts.ids
-        return np.sort(np.concatenate(ids)) if ids else np.empty(0, ID_TYPE)
+        if len(self._facts.ids) != 1:
+            self._facts.ids = [np.concatenate([np.empty(0, ID_TYPE), *self._facts.ids])]
+        self._facts.ids[0].sort()  # the same array each time, since there may be ten millions
+        return self._facts.ids[0]
 
     def fileless_ids(self) -> NDArray[np.bytes_]:
         """Returns the ids of the rows without a file in ascending order, type S32."""

@@ -94,7 +94,9 @@ class VectorCheck:
             advice = f"'tagkin check --repair' puts them aside; {_AGAIN}"
             yield Finding("damage", "vectors", path, what, self.rows, (), advice, done)
             return
-        ids = np.sort(np.concatenate(self._ids)) if self._ids else np.empty(0, ID_TYPE)
+        ids = np.concatenate([np.empty(0, ID_TYPE), *self._ids])
+        self._ids = [ids]
+        ids.sort()
         if self._bad:
             if repair:
                 delete_vectors(path, self._bad)
