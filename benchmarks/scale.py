@@ -1,6 +1,6 @@
 """What each step costs as a library grows: time, peak memory, and the exponent of the growth.
 
-    python benchmarks/scale.py WORK [--sizes 10000 100000 1000000] [--write docs/scale.md]
+    python benchmarks/scale.py WORK [--sizes 10000 100000 1000000] [--write PAGE]
 
 Libraries of drawn records and vectors (see ``made_libraries.py``) are made in WORK and kept. Each
 step runs in a process of its own. An exponent of 1 means that ten times the images take ten times

@@ -87,6 +87,7 @@ def test_a_damaged_state_finds_the_backbone_of_the_last_tagger(demo_copy: Demo) 
     assert demo_copy.library.state.active_backbone == demo_copy.config.to_dict()
 
 
+@pytest.mark.slow
 def test_a_damaged_graph_in_the_cache_is_made_again(demo_copy: Demo, tmp_path: Path) -> None:
     settings = demo_copy.settings.model_copy(update={"cache_dir": tmp_path / "cache"})
     shutil.copytree(demo_copy.settings.cache_dir / "graphs", tmp_path / "cache" / "graphs")
