@@ -50,10 +50,10 @@ from tagkin.records import (
     to_ids,
     to_image_rows,
     upgrade_images,
-    vector_schema,
 )
 from tagkin.stored_vectors import StoredVectors
 from tagkin.tag_edits import EditedTags, EditLog, NewTagEdit, TagEdit
+from tagkin.vector_table import VectorTable
 from tagkin.vocabulary import TagRules
 
 _ROWS_AT_ONCE = 1024
@@ -213,8 +213,7 @@ class Library:
 
     def vector_ids(self, fingerprint: str) -> set[str]:
         """Returns the ids of the images that have a vector of this backbone."""
-        table = LanceTable(self._vector_path(fingerprint), vector_schema(1))
-        return set(table.read(["id"]).column("id").to_pylist())
+        return self._vectors(fingerprint).ids()
 
     def without_vector(self, ids: NDArray[np.bytes_], fingerprint: str) -> NDArray[np.bytes_]:
         """Returns those of some ids that have no vector of this backbone.
@@ -223,13 +222,7 @@ class Library:
             ids: Type S32, in ascending order.
             fingerprint: The backbone's.
         """
-        table = LanceTable(self._vector_path(fingerprint), vector_schema(1))
-        missing = np.ones(len(ids), bool)
-        for batch in table.batches(["id"]):
-            present = to_ids(batch.column("id"))
-            known = present[is_in(present, ids)]
-            missing[np.searchsorted(ids, known)] = False
-        return ids[missing]
+        return self._vectors(fingerprint).without(ids)
 
     def add_vectors(
         self, fingerprint: str, ids: Sequence[str], vectors: NDArray[np.float32]
@@ -241,16 +234,7 @@ class Library:
             ids: Image ids.
             vectors: float32 of shape (images, dimension), finite.
         """
-        schema = vector_schema(vectors.shape[1])
-        first = sorted(np.unique(np.array(ids, np.str_), return_index=True)[1])
-        flat = pa.array(vectors[first].astype(np.float16).ravel(), pa.float16())
-        columns = [
-            pa.array([ids[place] for place in first], pa.string()),
-            pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1]),
-        ]
-        table = LanceTable(self._vector_path(fingerprint), schema)
-        table.add_missing(pa.Table.from_arrays(columns, schema=schema), "id")
-        table.tidy()
+        self._vectors(fingerprint).add(ids, vectors)
 
     def vectors(self, fingerprint: str) -> tuple[list[str], NDArray[np.float16]]:
         """Returns ids in ascending order and their vectors.
@@ -258,21 +242,7 @@ class Library:
         Returns:
             Ids, and float16 of shape (images, dimension); (0, 0) if there are none.
         """
-        if not LanceTable(self._vector_path(fingerprint), vector_schema(1)).exists():
-            return [], np.empty((0, 0), np.float16)
-        stored = self.stored_vectors(fingerprint)
-        # Two runs at the same time may both have stored a vector of the same image.
-        distinct, first = np.unique(stored.ids, return_index=True)
-        if not len(distinct):
-            return [], np.empty((0, 0), np.float16)
-        target = np.full(len(stored), -1, np.int64)
-        target[first] = np.arange(len(first))
-        # Each block goes to its place at once: there is never a second copy of all vectors.
-        vectors = np.empty((len(distinct), stored.dimension), np.float16)
-        for start, block in stored.blocks():
-            wanted = target[start : start + len(block)]
-            vectors[wanted[wanted >= 0]] = block[wanted >= 0]
-        return [image.decode("ascii") for image in distinct.tolist()], vectors
+        return self._vectors(fingerprint).read()
 
     def embedded_images(self, fingerprint: str) -> tuple[list[ImageRow], NDArray[np.float16]]:
         """Returns the images that have a file and a vector of a backbone, by id, with the vectors.
@@ -295,17 +265,14 @@ class Library:
         Raises:
             LibraryError: There are none.
         """
-        path = self._vector_path(fingerprint)
-        if not LanceTable(path, vector_schema(1)).exists():
-            raise LibraryError("the library has no vectors yet: run 'tagkin embed' first")
-        return StoredVectors(path)
+        return self._vectors(fingerprint).stored()
 
     def index_path(self, fingerprint: str) -> Path:
         """Returns the folder of the search index of a backbone's vectors."""
         return self.path / "indexes" / fingerprint
 
-    def _vector_path(self, fingerprint: str) -> Path:
-        return self.path / f"vectors-{fingerprint}.lance"
+    def _vectors(self, fingerprint: str) -> VectorTable:
+        return VectorTable(self.path / f"vectors-{fingerprint}.lance")
 
     # Decisions ---------------------------------------------------------------------------
 

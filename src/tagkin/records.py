@@ -262,13 +262,17 @@ def to_ids(column: pa.Array) -> NDArray[np.bytes_]:
     return np.asarray([(text or "").encode() for text in column.to_pylist()], ID_TYPE)
 
 
+def places_in(ids: NDArray[np.bytes_], ascending: NDArray[np.bytes_]) -> NDArray[np.int64]:
+    """Returns where each id is among others, which are in ascending order; -1 if it isn't."""
+    if not len(ascending):
+        return np.full(len(ids), -1, np.int64)
+    places = np.minimum(np.searchsorted(ascending, ids), len(ascending) - 1)
+    return np.where(ascending[places] == ids, places, -1)
+
+
 def is_in(ids: NDArray[np.bytes_], ascending: NDArray[np.bytes_]) -> NDArray[np.bool_]:
     """Returns for each id whether it is among others, which are in ascending order."""
-    if not len(ascending):
-        return np.zeros(len(ids), bool)
-    places = np.minimum(np.searchsorted(ascending, ids), len(ascending) - 1)
-    found: NDArray[np.bool_] = ascending[places] == ids
-    return found
+    return places_in(ids, ascending) >= 0
 
 
 def vector_schema(dimension: int) -> pa.Schema:

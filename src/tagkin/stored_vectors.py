@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagkin.lance_snapshot import Snapshot
-from tagkin.records import ID_TYPE, to_matrix
+from tagkin.records import ID_TYPE, places_in, to_ids, to_matrix
 
 _ROWS_AT_ONCE = 8192  # 20 MB of vectors of 1,280 numbers
 
@@ -36,8 +36,32 @@ class StoredVectors:
     def ids(self) -> NDArray[np.bytes_]:
         """The ids of the images, type S32 of shape (rows,), in the order of the places."""
         batches = self._snapshot.batches(["id"], rows=65536)
-        found = [np.asarray(batch.column("id").to_pylist(), ID_TYPE) for batch in batches]
+        found = [to_ids(batch.column("id")) for batch in batches]
         return np.concatenate(found) if found else np.empty(0, ID_TYPE)
+
+    @cached_property
+    def first_places(self) -> NDArray[np.int64]:
+        """The place of each image's vector, ascending: int64 of shape (images,).
+
+        Two runs at the same time may both have stored a vector of the same image.
+        """
+        return np.sort(np.unique(self.ids, return_index=True)[1])
+
+    def find(self, ids: NDArray[np.bytes_]) -> NDArray[np.int64]:
+        """Returns the places of some images' vectors, -1 for those that have none.
+
+        Args:
+            ids: Type S32, in any order.
+        """
+        order, ascending = self._by_id
+        at = places_in(ids, ascending)
+        return np.where(at >= 0, order[at], -1) if len(order) else at
+
+    @cached_property
+    def _by_id(self) -> tuple[NDArray[np.int64], NDArray[np.bytes_]]:
+        """Places ordered by id, and the ids in that order."""
+        order = self.first_places[np.argsort(self.ids[self.first_places], kind="stable")]
+        return order, self.ids[order]
 
     @cached_property
     def dimension(self) -> int:
@@ -50,6 +74,20 @@ class StoredVectors:
         for batch in self._snapshot.batches(["vector"], rows=_ROWS_AT_ONCE):
             yield place, to_matrix(batch.column("vector"))
             place += batch.num_rows
+
+    def blocks_of(self, places: NDArray[np.int64]) -> Iterator[tuple[slice, NDArray[np.float16]]]:
+        """Yields the vectors at many places, read in one sweep with all others.
+
+        Args:
+            places: int64 of shape (places,), ascending.
+
+        Yields:
+            Which of the places, and float16 of shape (those places, dimension).
+        """
+        for start, block in self.blocks():
+            first, last = np.searchsorted(places, [start, start + len(block)]).tolist()
+            if last > first:
+                yield slice(first, last), block[places[first:last] - start]
 
     def take(self, places: NDArray[np.int64]) -> NDArray[np.float16]:
         """Returns the vectors at some places, float16 of shape (places, dimension)."""

@@ -156,7 +156,7 @@ def build_index(
     import faiss
 
     started = datetime.now(UTC)
-    places = np.sort(np.unique(stored.ids, return_index=True)[1])  # each image once
+    places = stored.first_places
     number = lists or lists_for(len(places))
     quantizer = faiss.IndexFlatIP(stored.dimension)
     index = faiss.IndexIVFScalarQuantizer(
@@ -174,10 +174,9 @@ def build_index(
     progress("centres of the index", 0, 1)
     index.train(_sample(stored, places, number * _POINTS_PER_CENTRE))
     progress("centres of the index", 1, 1)
-    for start, block in stored.blocks():
-        first, last = np.searchsorted(places, [start, start + len(block)])
-        index.add(unit(block[places[first:last] - start]))
-        progress("vectors into the index", int(last), total)
+    for some, block in stored.blocks_of(places):
+        index.add(unit(block))
+        progress("vectors into the index", some.stop, total)
     trial = RecallTrial.of(stored, places, seed=0)
     probes, recall = _choose_probes(index, number, trial)
     report = IndexReport(
@@ -242,20 +241,18 @@ class RecallTrial:
 
         Args:
             stored: The vectors.
-            places: Where the index's entries are stored, int64 of shape (entries,).
+            places: Where the index's entries are stored, ascending, int64 of shape (entries,).
             seed: Of the draw.
             queries: How many; fewer if there aren't as many vectors.
         """
         size = min(queries, len(places))
         own = np.sort(np.random.default_rng(seed).choice(len(places), size, replace=False))
         chosen = unit(stored.take(places[own]))
-        is_entry = np.zeros(len(stored), bool)
-        is_entry[places] = True
         best = np.full((size, NEAREST + 1), -2, np.float32)  # the query itself among them
-        for start, block in stored.blocks():
-            scores = chosen @ unit(block[is_entry[start : start + len(block)]]).T
+        for _, block in stored.blocks_of(places):
+            scores = chosen @ unit(block).T
             kept = min(NEAREST + 1, scores.shape[1])
-            top = -np.partition(-scores, kept - 1, axis=1)[:, :kept] if kept else scores
+            top = -np.partition(-scores, kept - 1, axis=1)[:, :kept]
             best = -np.sort(-np.concatenate([best, top], axis=1), axis=1)[:, : NEAREST + 1]
         reached = best[:, min(NEAREST, len(places) - 1)]
         return cls(chosen, own, reached, stored, places)
@@ -290,9 +287,8 @@ def _sample(stored: StoredVectors, places: NDArray[np.int64], most: int) -> NDAr
     if len(places) > most:
         chosen = np.sort(np.random.default_rng(0).choice(places, most, replace=False))
     sample = np.empty((len(chosen), stored.dimension), np.float32)
-    for start, block in stored.blocks():
-        first, last = np.searchsorted(chosen, [start, start + len(block)])
-        sample[first:last] = unit(block[chosen[first:last] - start])
+    for some, block in stored.blocks_of(chosen):
+        sample[some] = unit(block)
     return sample
 
 

@@ -43,7 +43,7 @@ def check_index(library: Library, fingerprint: str) -> IndexCheck:
             "there is no search index: few vectors are compared one by one; make one all the same "
             "with 'tagkin index --force'"
         )
-    places = index.places
+    places = index.stored.first_places
     begun = time.perf_counter()
     trial = RecallTrial.of(index.stored, places, seed=_SEED)
     exact = (time.perf_counter() - begun) / max(1, len(trial.queries))

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from tagkin.errors import LibraryError, UnknownTagError
 from tagkin.lance_snapshot import Snapshot
 from tagkin.library import Library
-from tagkin.records import IMAGES, ImageRow, to_image_rows
+from tagkin.records import IMAGES, ImageRow, places_in, to_image_rows
 from tagkin.settings import Settings
 from tagkin.similarity.columns import Columns, read_columns
 from tagkin.similarity.query import DateTerm, Query, TagTerm
@@ -105,11 +105,16 @@ class Collection:
         Raises:
             LibraryError: The library has no such image with a file.
         """
-        wanted = np.bytes_(image.encode("ascii", "replace"))
-        place = int(np.searchsorted(self.ids, wanted))
-        if place >= len(self) or self.ids[place] != wanted:
+        position = self.find(image)
+        if position is None:
             raise LibraryError(f"the library has no image {image}")
-        return place
+        return position
+
+    def find(self, image: str) -> int | None:
+        """Returns the place of an image; None if the library has no such image with a file."""
+        wanted = np.array([image.encode("ascii", "replace")])  # not S32, which would cut it short
+        position = int(places_in(wanted, self.ids)[0])
+        return None if position < 0 else position
 
     def tags_at(self, position: int) -> tuple[str, ...]:
         """Returns the tags of an image as the rules see them, the most frequent first."""

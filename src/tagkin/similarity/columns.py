@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from tagkin.lance_snapshot import Snapshot
-from tagkin.records import ID_TYPE
+from tagkin.records import ID_TYPE, to_ids
 from tagkin.tag_edits import EditedTags
 from tagkin.vocabulary import TagRules
 
@@ -147,7 +147,7 @@ class _Reader:
         self._seen += batch.num_rows
         if not kept.num_rows:
             return
-        ids = np.asarray(kept.column("id").to_pylist(), ID_TYPE)
+        ids = to_ids(kept.column("id"))
         self._ids.append(ids)
         self._add_tags(ids, kept.column("tags"))
         self._add_files(kept.column("files"))

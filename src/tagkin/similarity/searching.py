@@ -14,6 +14,7 @@ from tagkin.errors import LibraryError
 from tagkin.head import Head
 from tagkin.library import Library
 from tagkin.recent import Recent
+from tagkin.records import places_in
 from tagkin.similarity.collection import Collection
 from tagkin.similarity.query import Query
 from tagkin.similarity.results import SimilarImage, SimilarResult, TagScore
@@ -51,12 +52,8 @@ class Searcher:
         self.collection = collection
         self.index = index
         self._learned = learned or {}
-        ids = index.stored.ids
-        at = np.searchsorted(collection.ids, ids)
-        at = np.minimum(at, max(0, len(collection) - 1))
-        known = collection.ids[at] == ids if len(collection) else np.zeros(len(ids), bool)
         #: Position in the collection of each vector; -1 if the image has no file any more.
-        self._positions = np.where(known, at, -1)
+        self._positions = places_in(index.stored.ids, collection.ids)
         self._rankings: Recent[tuple[NDArray[np.int64], NDArray[np.float32]]] = Recent(_RANKINGS)
         self._masks: Recent[NDArray[np.bool_]] = Recent(_MASKS)
         self._kin: Recent[tuple[TagScore, ...]] = Recent(_RANKINGS)
@@ -258,12 +255,8 @@ class Searcher:
         return keep
 
     def _known(self, ids: Iterable[str]) -> frozenset[int]:
-        known = set()
-        for image in ids:
-            place = int(np.searchsorted(self.collection.ids, np.bytes_(image.encode("ascii"))))
-            if place < len(self.collection) and self.collection.ids[place] == image.encode("ascii"):
-                known.add(place)
-        return frozenset(known)
+        found = (self.collection.find(image) for image in ids)
+        return frozenset(position for position in found if position is not None)
 
     def _images(
         self, positions: NDArray[np.int64], cosines: NDArray[np.float32]

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from tagkin.errors import LibraryError
 from tagkin.library import Library
 from tagkin.progress import Progress, silent
-from tagkin.records import is_in
 from tagkin.similarity.approximate import ApproximateIndex, build_index, read_report
 from tagkin.stored_vectors import StoredVectors, unit
 
@@ -36,20 +35,14 @@ class VectorIndex:
     def __init__(self, stored: StoredVectors, approximate: ApproximateIndex | None) -> None:
         self.stored = stored
         self.approximate = approximate
-        ids = stored.ids
-        # Two runs at the same time may both have stored a vector of the same image.
-        self._first = np.sort(np.unique(ids, return_index=True)[1])
-        if approximate is None:
-            self._entry_places = np.empty(0, np.int64)
-            self._gone = np.empty(0, bool)
-            rest = self._first
-        else:
-            self._entry_places, self._gone = _places_of(approximate.ids, ids, self._first)
-            indexed = np.zeros(len(ids), bool)
-            indexed[self._entry_places[~self._gone]] = True
-            rest = self._first[~indexed[self._first]]
-        self._rest = rest
-        self._flat = _flat_index(stored, rest)
+        self._entry_places = np.empty(0, np.int64)
+        if approximate is not None:
+            self._entry_places = stored.find(approximate.ids)
+        self._gone = self._entry_places < 0  # entries that have no vector any more
+        indexed = np.zeros(len(stored), bool)
+        indexed[self._entry_places[~self._gone]] = True
+        self._rest = stored.first_places[~indexed[stored.first_places]]
+        self._flat = _flat_index(stored, self._rest)
 
     @classmethod
     def open(cls, library: Library, fingerprint: str) -> "VectorIndex":
@@ -60,11 +53,6 @@ class VectorIndex:
         """
         stored = library.stored_vectors(fingerprint)
         return cls(stored, ApproximateIndex.load(library.index_path(fingerprint)))
-
-    @property
-    def places(self) -> NDArray[np.int64]:
-        """The place of each image's vector, ascending: int64 of shape (images,)."""
-        return self._first
 
     def search(
         self,
@@ -184,17 +172,6 @@ def keep_index(library: Library, fingerprint: str, *, progress: Progress = silen
     return need
 
 
-def _places_of(
-    wanted: NDArray[np.bytes_], ids: NDArray[np.bytes_], first: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Returns the place of each entry of an index, and whether it has none any more."""
-    order = first[np.argsort(ids[first], kind="stable")]
-    ascending = ids[order]
-    gone = ~is_in(wanted, ascending)
-    at = np.minimum(np.searchsorted(ascending, wanted), max(0, len(order) - 1))
-    return (order[at] if len(order) else np.zeros(len(wanted), np.int64)), gone
-
-
 def _flat_index(stored: StoredVectors, places: NDArray[np.int64]) -> Any:
     """Returns some vectors in memory, in half precision, in the order of their places."""
     import faiss
@@ -209,10 +186,8 @@ def _flat_index(stored: StoredVectors, places: NDArray[np.int64]) -> Any:
             if len(some):
                 flat.add(unit(stored.take(some)))
         return flat
-    for start, block in stored.blocks():
-        first, last = np.searchsorted(places, [start, start + len(block)])
-        if last > first:
-            flat.add(unit(block[places[first:last] - start]))
+    for _, block in stored.blocks_of(places):
+        flat.add(unit(block))
     return flat
 
 

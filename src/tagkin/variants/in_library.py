@@ -59,16 +59,15 @@ def _tags_and_vectors(
 
     One image is read after the other: all rows of a million would take some 3 GB.
     """
-    names, vectors = library.vectors(fingerprint)
-    ids = np.array(names, ID_TYPE)
+    ids, vectors = library.vectors(fingerprint)
     edits = EditedTags(library.tag_edits(), rules)
-    tags: dict[int, tuple[str, ...]] = {}
-    for row in library.iter_images(ids):
-        if row.files:
-            place = int(np.searchsorted(ids, np.bytes_(row.id.encode("ascii"))))
-            tags[place] = rules.resolve_all(edits.apply(row.id, row.tags))
-    if not tags:
+    tags = {
+        row.id: rules.resolve_all(edits.apply(row.id, row.tags))
+        for row in library.iter_images(np.array(ids, ID_TYPE))
+        if row.files
+    }
+    places = [place for place, image in enumerate(ids) if image in tags]
+    if not places:
         raise LibraryError("the library has no vectors yet: run 'tagkin embed' first")
-    places = sorted(tags)
     chosen = vectors if len(places) == len(ids) else vectors[places]
-    return [tags[place] for place in places], chosen
+    return [tags[ids[place]] for place in places], chosen

@@ -50,14 +50,12 @@ class Predictor:
 
     def vector(self, image: str) -> NDArray[np.float32] | None:
         """Returns the vector of an image, float32 of shape (dimension,); None if there is none."""
-        if self.stored is None or not len(self.stored):
+        if self.stored is None:
             return None
-        order, ids = self._order
-        wanted = np.bytes_(image.encode("ascii"))
-        at = int(np.searchsorted(ids, wanted))
-        if at >= len(ids) or ids[at] != wanted:
+        places = self.stored.find(np.array([image.encode("ascii")]))
+        if places[0] < 0:
             return None
-        found = self.stored.take(order[at : at + 1])[0].astype(np.float32)
+        found = self.stored.take(places)[0].astype(np.float32)
         return found if found.any() else None
 
     @cached_property
@@ -72,13 +70,6 @@ class Predictor:
             name = rules.resolve(tag) if rules else tag
             found.setdefault(name, (threshold, self.report.get(tag, {})))
         return found
-
-    @cached_property
-    def _order(self) -> tuple[NDArray[np.int64], NDArray[np.bytes_]]:
-        """Places ordered by id, and the ids in that order."""
-        assert self.stored is not None  # noqa: S101 - `vector` has looked
-        order = np.argsort(self.stored.ids, kind="stable")
-        return order, self.stored.ids[order]
 
 
 @dataclass(frozen=True)
@@ -173,11 +164,7 @@ class Loaded:
 
     def has(self, image: str) -> bool:
         """Returns whether the collection has an image."""
-        try:
-            self.collection.position(image)
-        except LibraryError:
-            return False
-        return True
+        return self.collection.find(image) is not None
 
     def need_position(self, image: str) -> int:
         """Returns the place of an image in the collection.
@@ -185,10 +172,10 @@ class Loaded:
         Raises:
             NotFoundError: There is no such image.
         """
-        try:
-            return self.collection.position(image)
-        except LibraryError:
-            raise NotFoundError(f"the library has no image {image!r}") from None
+        position = self.collection.find(image)
+        if position is None:
+            raise NotFoundError(f"the library has no image {image!r}")
+        return position
 
     def places(self, tag: str) -> NDArray[np.int64]:
         """Returns the positions of a tag's images, ascending; of a tag unknown to it, none.

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagkin.errors import TagkinError
-from tagkin.records import ID_TYPE, is_in
+from tagkin.records import is_in
 from tagkin.similarity import Collection
 from tagkin.suspects import Suspect, SuspectKind, find_suspects
 from tagkin.tag_edits import EditedTags
@@ -145,11 +145,7 @@ def known_blocks(
     stored = predictor.stored
     if stored is None:
         return
-    ids = stored.ids
-    first = np.zeros(len(ids), bool)
-    first[np.unique(ids, return_index=True)[1]] = True
-    for start, block in stored.blocks():
-        some = np.asarray(ids[start : start + len(block)], ID_TYPE)
-        keep = first[start : start + len(block)] & is_in(some, collection.ids)
-        if keep.any():
-            yield [image.decode("ascii") for image in some[keep].tolist()], block[keep]
+    places = stored.first_places
+    places = places[is_in(stored.ids[places], collection.ids)]
+    for some, block in stored.blocks_of(places):
+        yield [image.decode("ascii") for image in stored.ids[places[some]].tolist()], block
