@@ -5,6 +5,7 @@ clustered as real embeddings are. Tags follow Zipf's law, most of them go with w
 like, and a few in a hundred images are near-duplicates of others.
 """
 
+import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -155,3 +156,25 @@ def make_library(path: Path, collection: MadeCollection, images: int) -> Library
             pa.Table.from_arrays([rows.column("id"), flat], schema=schema)
         )
     return library
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds what `library_of` asks for."""
+    parser.add_argument("work", type=Path, help="folder in which libraries are kept")
+    parser.add_argument("--images", type=int, default=200_000)
+    parser.add_argument("--tags", type=int, default=20_000)
+    parser.add_argument("--vectors", type=Path, help="real vectors to draw from")
+    parser.add_argument("--write", type=Path, help="Markdown page with marks for the table")
+
+
+def library_of(arguments: argparse.Namespace) -> Library:
+    """Returns the library that the arguments name; it is made if it isn't there."""
+    arguments.work.mkdir(parents=True, exist_ok=True)
+    collection = MadeCollection(base_vectors(arguments.work, arguments.vectors), arguments.tags)
+    return make_library(library_path(arguments), collection, arguments.images)
+
+
+def library_path(arguments: argparse.Namespace) -> Path:
+    """Returns where that library is."""
+    path: Path = arguments.work / f"library-{arguments.images}"
+    return path

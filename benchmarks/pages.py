@@ -28,3 +28,9 @@ def show(name: str, lines: Sequence[str], page: Path | None) -> None:
             raise SystemExit(f"{page} has no place for this table: put {start} and {end} into it")
         before, after = whole.split(start)[0], whole.split(end)[1]
         page.write_text(f"{before}{start}\n{text}\n{end}{after}", "utf-8")
+
+
+def resident(process: int | str = "self") -> int:
+    """Returns the memory of a process in bytes."""
+    status = Path(f"/proc/{process}/status").read_text("ascii")
+    return 1024 * int(status.split("VmRSS:")[1].split()[0])

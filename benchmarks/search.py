@@ -14,19 +14,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from made_libraries import FINGERPRINT, MadeCollection, base_vectors, make_library
+from made_libraries import FINGERPRINT, add_arguments, library_of, library_path
 from numpy.typing import NDArray
-from pages import machine, show
+from pages import machine, resident, show
 
 from tagkin.library import Library
 from tagkin.settings import Settings
 from tagkin.similarity import Collection, Query, Searcher, VectorIndex, parse_query
 from tagkin.similarity.approximate import build_index
-from tagkin.stored_vectors import unit
+from tagkin.unit_vectors import unit
 
 WAYS = ("tagkin", "exact", "numpy f32", "numpy f16", "faiss flat", "lance IVF_HNSW_SQ")
 QUERIES = 300
@@ -36,21 +35,14 @@ SEED = 7
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("work", type=Path)
-    parser.add_argument("--images", type=int, default=200_000)
-    parser.add_argument("--tags", type=int, default=20_000)
-    parser.add_argument("--vectors", type=Path, help="real vectors to draw from")
+    add_arguments(parser)
     parser.add_argument("--ways", nargs="+", default=list(WAYS), choices=WAYS)
     parser.add_argument("--way", help=argparse.SUPPRESS)
-    parser.add_argument("--write", type=Path, help="Markdown page with marks for the table")
     arguments = parser.parse_args()
-    arguments.work.mkdir(parents=True, exist_ok=True)
-    path = arguments.work / f"library-{arguments.images}"
     if arguments.way:
-        print(json.dumps(_measure(arguments.way, Library.open(path))))
+        print(json.dumps(_measure(arguments.way, Library.open(library_path(arguments)))))
         return
-    base = base_vectors(arguments.work, arguments.vectors)
-    library = make_library(path, MadeCollection(base, arguments.tags), arguments.images)
+    library = library_of(arguments)
     rows = ["| way | p50 ms | p99 ms | recall@10 | ready after s | memory MiB |",
             "|---|---|---|---|---|---|"]  # fmt: skip
     truth = _truth(library)
@@ -70,9 +62,18 @@ def main() -> None:
                 f"| {way} | {name} | {one['images']:,} | {one['p50']:.1f} | {one['p99']:.1f} |"
             )
         print(way, json.dumps({k: v for k, v in found.items() if k != "found"}), flush=True)
-    lines = [f"{arguments.images:,} images, {base.shape[1]} numbers each.", "", *rows, "",
-             "| way | filter | images it leaves | p50 ms | p99 ms |",
-             "|---|---|---|---|---|", *filtered, "", machine()]  # fmt: skip
+    dimension = library.stored_vectors(FINGERPRINT).dimension
+    lines = [
+        f"{arguments.images:,} images, {dimension} numbers each.",
+        "",
+        *rows,
+        "",
+        "| way | filter | images it leaves | p50 ms | p99 ms |",
+        "|---|---|---|---|---|",
+        *filtered,
+        "",
+        machine(),
+    ]
     show(f"search-{arguments.images}", lines, arguments.write)
 
 
@@ -134,7 +135,7 @@ def _measure(way: str, library: Library) -> dict[str, Any]:
         "lance IVF_HNSW_SQ": _lance,
     }[way](library)
     ready = time.monotonic() - started
-    return {**_timed(search, queries), "ready": ready, "memory": _resident()}
+    return {**_timed(search, queries), "ready": ready, "memory": resident()}
 
 
 def _timed(
@@ -148,12 +149,6 @@ def _timed(
         found.append([int(place) for place in search(query)])
         seconds.append(time.perf_counter() - begun)
     return {"found": found, **_percentiles(seconds)}
-
-
-def _resident() -> int:
-    """Returns the memory of this process in bytes."""
-    status = Path("/proc/self/status").read_text("ascii")
-    return 1024 * int(status.split("VmRSS:")[1].split()[0])
 
 
 def _percentiles(seconds: Sequence[float]) -> dict[str, float]:
@@ -173,7 +168,7 @@ def _tagkin(library: Library, queries: NDArray[np.float32], *, indexed: bool) ->
     searcher = Searcher(collection, index)
     ready = time.monotonic() - started
     searcher.by_tag(collection.tags[0])
-    memory = _resident()
+    memory = resident()
     place = {image: at for at, image in enumerate(index.stored.ids.tolist())}
 
     def search(query: NDArray[np.float32], where: Query | None = None) -> list[int]:

@@ -25,8 +25,8 @@ from pathlib import Path
 
 import httpx
 import numpy as np
-from made_libraries import FINGERPRINT, MadeCollection, base_vectors, make_library
-from pages import machine, show
+from made_libraries import FINGERPRINT, add_arguments, library_of
+from pages import machine, resident, show
 from PIL import Image
 
 from tagkin.backbones import BackboneConfig, resolve_backbone
@@ -42,24 +42,17 @@ IDS = 500
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("work", type=Path)
-    parser.add_argument("--images", type=int, default=200_000)
-    parser.add_argument("--tags", type=int, default=20_000)
-    parser.add_argument("--vectors", type=Path, help="real vectors to draw from")
+    add_arguments(parser)
     parser.add_argument("--seconds", type=float, default=60)
-    parser.add_argument("--write", type=Path, help="Markdown page with marks for the table")
     arguments = parser.parse_args()
-    arguments.work.mkdir(parents=True, exist_ok=True)
-    path = arguments.work / f"library-{arguments.images}"
-    base = base_vectors(arguments.work, arguments.vectors)
-    library = make_library(path, MadeCollection(base, arguments.tags), arguments.images)
+    library = library_of(arguments)
     config = _activate(library)
     keep_index(library, config.fingerprint)
     collection = Collection.open(library, Settings())
     requests = _requests(collection)
     with tempfile.TemporaryDirectory() as cache:
         _thumbnails(Path(cache), [r["id"] for r in requests["thumbnail"]])
-        with _server(path, Path(cache)) as (url, process):
+        with _server(library.path, Path(cache)) as (url, process):
             lines = ["| request | p50 ms | p99 ms |", "|---|---|---|"]
             for name, each in requests.items():
                 seconds = _alone(url, name, each)
@@ -69,7 +62,7 @@ def main() -> None:
             counts, seconds = asyncio.run(_together(url, requests, arguments.seconds))
             p50, p99 = np.percentile(np.array(seconds) * 1000, [50, 99])
             rate = len(seconds) / arguments.seconds
-            memory = _resident(process) / 2**20
+            memory = resident(process) / 2**20
     errors = sum(n for status, n in counts.items() if status >= 400 or status == 0)
     lines += [
         f"| {CLIENTS} clients for {arguments.seconds:.0f} s, all kinds | {p50:.1f} | {p99:.1f} |",
@@ -182,11 +175,6 @@ def _server(library: Path, cache: Path) -> Iterator[tuple[str, int]]:
     finally:
         process.terminate()
         process.wait()
-
-
-def _resident(process: int) -> int:
-    status = Path(f"/proc/{process}/status").read_text("ascii")
-    return 1024 * int(status.split("VmRSS:")[1].split()[0])
 
 
 if __name__ == "__main__":

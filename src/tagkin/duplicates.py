@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from tagkin.errors import SettingsError
 from tagkin.lance_snapshot import Snapshot
 from tagkin.library import Library
-from tagkin.near_duplicates import group_by_hash
-from tagkin.records import IMAGES, ImageRow, to_image_rows
+from tagkin.near_duplicates import group_by_hash, several_of
+from tagkin.records import ID_TYPE, IMAGES, ImageRow, to_ids, to_image_rows
 
 #: Greatest distance that may be asked for: beyond, most pairs are no duplicates.
 MOST_DISTANCE = 15
@@ -78,37 +79,27 @@ def duplicate_groups(library: Library, distance: int | None = None) -> Iterator[
 
 def _groups(table: Snapshot, distance: int | None) -> list[NDArray[np.int64]]:
     """Returns the rows of each group, ordered by id."""
-    hashes: list[int] = []
-    keys: list[str] = []
-    ids: list[str] = []
-    places: list[int] = []
-    place = 0
+    ids, hashes, places = [np.empty(0, ID_TYPE)], [np.empty(0, np.uint64)], [np.empty(0, np.int64)]
+    names: list[str] = []
+    seen = 0
     for batch in table.batches(["id", "files", "phash", "group"]):
-        for image, files, phash, group in zip(
-            batch.column("id").to_pylist(),
-            batch.column("files").value_lengths().to_pylist(),
-            batch.column("phash").to_pylist(),
-            batch.column("group").to_pylist(),
-            strict=True,
-        ):
-            if files:
-                ids.append(image)
-                hashes.append(phash)
-                keys.append(group or image)
-                places.append(place)
-            place += 1
-    if not ids:
+        has_file = pc.greater(pc.list_value_length(batch.column("files")), 0)
+        kept = batch.filter(has_file)
+        places.append(np.flatnonzero(has_file.to_numpy(zero_copy_only=False)) + seen)
+        ids.append(to_ids(kept.column("id")))
+        hashes.append(kept.column("phash").to_numpy(zero_copy_only=False))
+        own = zip(kept.column("group").to_pylist(), kept.column("id").to_pylist(), strict=True)
+        names += [group or image for group, image in own]
+        seen += batch.num_rows
+    if not names:
         return []
+    order = np.argsort(np.concatenate(ids), kind="stable")
     if distance is None:
-        labels = np.unique(np.array(keys), return_inverse=True)[1]
+        labels = np.unique(np.array(names), return_inverse=True)[1]
     else:
-        labels = group_by_hash(np.array(hashes, np.uint64), distance)
-    order = np.lexsort((np.array(ids), labels))
-    starts = np.flatnonzero(np.r_[True, np.diff(labels[order]) != 0])
-    groups = np.split(np.array(places, np.int64)[order], starts[1:])
-    several = [group for group in groups if len(group) > 1]
-    by_place = dict(zip(places, ids, strict=True))
-    return sorted(several, key=lambda group: by_place[int(group[0])])
+        labels = group_by_hash(np.concatenate(hashes), distance)
+    rows = np.concatenate(places)[order]
+    return [rows[group] for group in several_of(labels[order])]
 
 
 def suggest(rows: list[ImageRow]) -> DuplicateGroup:

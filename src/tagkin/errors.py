@@ -67,3 +67,14 @@ class ResourceError(TagkinError):
 
 class TaggerError(TagkinError):
     """A saved tagger is missing or damaged, or training can't make one."""
+
+
+def first_line(error: BaseException, most: int | None = 300) -> str:
+    """Returns the first line of what an error says, or its name if it says nothing.
+
+    Args:
+        error: The error.
+        most: Characters behind which the line is cut; None for the whole line.
+    """
+    said = str(error).strip()
+    return said.splitlines()[0][:most] if said else type(error).__name__

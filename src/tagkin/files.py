@@ -51,6 +51,11 @@ def working_folder(parent: Path, prefix: str) -> Iterator[Path]:
         yield Path(name)
 
 
+def printable(path: Path | str) -> str:
+    """Returns a path that can be shown anywhere: bytes that are not UTF-8 become U+FFFD."""
+    return os.fsencode(path).decode("utf-8", "replace")
+
+
 def checksum(path: Path) -> str:
     """Returns the BLAKE2b-128 of a file's content as 32 hexadecimal digits."""
     with path.open("rb") as file:

@@ -1,6 +1,5 @@
 """One version of a Lance table, whose rows can be looked up by their place."""
 
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,9 +8,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from tagkin.errors import LibraryError
-
-os.environ.setdefault("LANCE_LOG", "error")
+from tagkin.lance_table import LANCE_ERRORS, explained
 
 
 class Snapshot:
@@ -28,8 +25,8 @@ class Snapshot:
             self._table: Any = lance.dataset(str(path))
             self.version = int(self._table.version)
             self.rows = int(self._table.count_rows())
-        except (OSError, ValueError, RuntimeError) as error:
-            raise self._error(error) from error
+        except LANCE_ERRORS as error:
+            raise explained("read", path, error) from error
 
     def batches(self, columns: Sequence[str], rows: int = 16384) -> Iterator[pa.RecordBatch]:
         """Yields all rows in the order of their places.
@@ -39,8 +36,8 @@ class Snapshot:
         """
         try:
             yield from self._table.to_batches(columns=list(columns), batch_size=rows)
-        except (OSError, ValueError, RuntimeError, pa.ArrowException) as error:
-            raise self._error(error) from error
+        except LANCE_ERRORS as error:
+            raise explained("read", self.path, error) from error
 
     def take(self, places: NDArray[np.int64], columns: Sequence[str]) -> pa.Table:
         """Returns some rows, in that order.
@@ -57,12 +54,5 @@ class Snapshot:
             distinct, which = np.unique(places, return_inverse=True)
             found: pa.Table = self._table.take(distinct.tolist(), columns=list(columns))
             return found.take(pa.array(which))
-        except (OSError, ValueError, RuntimeError, pa.ArrowException) as error:
-            raise self._error(error) from error
-
-    def _error(self, error: Exception) -> LibraryError:
-        reason = str(error).splitlines()[0][:300] if str(error) else type(error).__name__
-        return LibraryError(
-            f"can't read {self.path}: {reason}; check the permissions of that folder, and run "
-            "'tagkin check' to see what can be mended"
-        )
+        except LANCE_ERRORS as error:
+            raise explained("read", self.path, error) from error

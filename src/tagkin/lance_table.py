@@ -15,11 +15,14 @@ from typing import Any
 
 import pyarrow as pa
 
-from tagkin.errors import LibraryError
+from tagkin.errors import LibraryError, first_line
 from tagkin.files import working_folder
 
 # Lance's own log lines (deprecations, retries) are not for the user of a command.
 os.environ.setdefault("LANCE_LOG", "error")
+
+#: What Lance raises when something is wrong with a table or its disk.
+LANCE_ERRORS = (OSError, ValueError, RuntimeError, pa.ArrowException)
 
 #: Old versions are kept this long, for readers that opened the table before.
 _KEEP_VERSIONS = timedelta(minutes=10)
@@ -262,13 +265,23 @@ class LanceTable:
     def _run(self, what: str, action: Callable[[], Any]) -> Any:
         try:
             return action()
-        except (OSError, ValueError, RuntimeError, pa.ArrowException) as error:
-            reason = str(error).splitlines()[0][:300] if str(error) else type(error).__name__
-            advice = (
-                "check the permissions of that folder, and if they are right, run 'tagkin check' "
-                "to see what is damaged, and 'tagkin check --repair' to mend it"
-                if what == "read"
-                else "nothing that was stored before is lost; check the free space and the "
-                "permissions of that folder, then run the command again"
-            )
-            raise LibraryError(f"can't {what} {self.path}: {reason}; {advice}") from error
+        except LANCE_ERRORS as error:
+            raise explained(what, self.path, error) from error
+
+
+def explained(what: str, path: Path, error: Exception) -> LibraryError:
+    """Returns the error to raise for one of Lance's: what went wrong, and what to do.
+
+    Args:
+        what: What was done with the table, such as ``read``.
+        path: Of the table.
+        error: One of `LANCE_ERRORS`.
+    """
+    advice = (
+        "check the permissions of that folder, and if they are right, run 'tagkin check' "
+        "to see what is damaged, and 'tagkin check --repair' to mend it"
+        if what == "read"
+        else "nothing that was stored before is lost; check the free space and the "
+        "permissions of that folder, then run the command again"
+    )
+    return LibraryError(f"can't {what} {path}: {first_line(error)}; {advice}")

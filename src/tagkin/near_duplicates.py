@@ -36,6 +36,14 @@ def group_by_hash(hashes: NDArray[np.uint64], distance: int) -> NDArray[np.int64
     return np.asarray(labels, np.int64)[which]
 
 
+def several_of(labels: NDArray[np.integer[Any]]) -> list[NDArray[np.int64]]:
+    """Returns the places of each label that two or more have, ascending, by their first."""
+    order = np.argsort(labels, kind="stable")
+    starts = np.flatnonzero(np.diff(labels[order]) != 0) + 1
+    groups = [group for group in np.split(order.astype(np.int64), starts) if len(group) > 1]
+    return sorted(groups, key=lambda group: int(group[0]))
+
+
 def _slices(count: int) -> list[tuple[int, int]]:
     bounds = [round(i * _HASH_BITS / count) for i in range(count + 1)]
     return list(pairwise(bounds))

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagkin.chosen_rows import Matrix
+from tagkin.unit_vectors import unit
 
 #: Of nearest images that count. Corel-5K: 100 and 20 hardly differ.
 NEIGHBOURS = 100
@@ -146,7 +147,4 @@ class Neighbours:
 
 
 def _units(vectors: NDArray[Any], centre: NDArray[np.float32]) -> NDArray[np.float32]:
-    centred = vectors.astype(np.float32) - centre
-    lengths = np.linalg.norm(centred, axis=1, keepdims=True)
-    units: NDArray[np.float32] = centred / np.maximum(lengths, 1e-12)
-    return units
+    return unit(vectors.astype(np.float32) - centre)

@@ -1,5 +1,6 @@
 """The last few answers, so that the same question needn't be worked out again."""
 
+import math
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from threading import Lock
@@ -13,10 +14,20 @@ class Recent(Generic[Answer]):
 
     Args:
         most: Answers that are kept.
+        heaviest: Greatest weight of them all; the last one is kept whatever it weighs.
+        weigh: What an answer weighs.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(
+        self,
+        most: int,
+        *,
+        heaviest: float = math.inf,
+        weigh: Callable[[Answer], float] = lambda _: 0,
+    ) -> None:
         self._most = most
+        self._heaviest = heaviest
+        self._weigh = weigh
         self._answers: OrderedDict[Hashable, Answer] = OrderedDict()
         self._lock = Lock()
 
@@ -32,6 +43,12 @@ class Recent(Generic[Answer]):
         found = answer()
         with self._lock:
             self._answers[question] = found
-            while len(self._answers) > self._most:
+            while self._too_many():
                 self._answers.popitem(last=False)
         return found
+
+    def _too_many(self) -> bool:
+        weight = sum(map(self._weigh, self._answers.values()))
+        return len(self._answers) > self._most or (
+            weight > self._heaviest and len(self._answers) > 1
+        )

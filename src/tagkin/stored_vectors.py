@@ -95,11 +95,3 @@ class StoredVectors:
             return np.empty((0, self.dimension), np.float16)
         column = self._snapshot.take(places, ["vector"]).column("vector").combine_chunks()
         return to_matrix(column)
-
-
-def unit(vectors: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Returns vectors at length 1, float32 of the same shape; zeros stay zeros."""
-    wide = np.ascontiguousarray(vectors, np.float32)
-    lengths = np.linalg.norm(wide, axis=-1, keepdims=True)
-    scaled: NDArray[np.float32] = wide / np.maximum(lengths, np.float32(1e-12))
-    return scaled

@@ -100,13 +100,11 @@ class _Judge:
     """A tagger's outputs by the names that its tags have now."""
 
     def __init__(self, tagger: Tagger, excluded: frozenset[str]) -> None:
-        rules = tagger.rules
-        names = [rules.resolve(tag) if rules else tag for tag in tagger.tags]
         self._tagger = tagger
-        self.tags = list(dict.fromkeys(names))
+        self.tags = list(dict.fromkeys(tagger.names))
         self._column = {tag: column for column, tag in enumerate(self.tags)}
         # The outputs of tags that have become one, side by side; the surest of them speaks.
-        columns = np.array([self._column[name] for name in names], np.int64)
+        columns = np.array([self._column[name] for name in tagger.names], np.int64)
         self._order = np.argsort(columns, kind="stable")
         self._starts = np.searchsorted(columns[self._order], np.arange(len(self.tags)))
         self._thresholds: NDArray[np.float32] = tagger.thresholds

@@ -306,6 +306,12 @@ class Tagger:
         return tuple(found.values())[:top]
 
     @cached_property
+    def names(self) -> tuple[str, ...]:
+        """What the tags of the outputs are called now; several may have become one."""
+        rules = self.rules
+        return self.tags if rules is None else tuple(rules.resolve(tag) for tag in self.tags)
+
+    @cached_property
     def _names(self) -> list[tuple[str, ...]]:
         """For each output its tag as the rules see it, and the tags that this implies."""
         rules = self.rules

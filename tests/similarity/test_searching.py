@@ -27,7 +27,7 @@ def open_demo(demo: Demo) -> Searcher:
     learned = None
     if demo.report is not None:
         tagger = Tagger.load(demo.tagger)
-        learned = learned_directions(tagger.head, tagger.tags)
+        learned = learned_directions(tagger)
     return Searcher.open(library, demo.config.fingerprint, collection, learned)
 
 

@@ -20,7 +20,7 @@ from tagkin.similarity.approximate import (
 )
 from tagkin.similarity.checking import check_index
 from tagkin.similarity.vector_index import VectorIndex, index_need, keep_index
-from tagkin.stored_vectors import unit
+from tagkin.unit_vectors import unit
 
 IMAGES, DIMENSION = 3000, 32
 

@@ -13,7 +13,7 @@ from tagkin.backbones.catalogue import OFFLINE_BACKBONE, get_spec
 from tagkin.backbones.config import RANDOM_SEED, BackboneConfig
 from tagkin.backbones.lite0 import build_lite0, load_packaged_weights
 from tagkin.backbones.runtime import silence_telemetry
-from tagkin.errors import BackboneError, WeightsError
+from tagkin.errors import BackboneError, WeightsError, first_line
 
 _DOWNLOAD = "imagenet"
 
@@ -130,8 +130,9 @@ def _build_application(config: BackboneConfig, weights: str | None, top: bool = 
 
 def download_error(architecture: str, error: Exception) -> WeightsError:
     """Returns what to raise for a download that failed, with both ways out."""
+    reason = first_line(error, most=None)
     return WeightsError(
-        f"the ImageNet weights of {architecture} can't be downloaded ({first_line(error)}). "
+        f"the ImageNet weights of {architecture} can't be downloaded ({reason}). "
         "Either fetch the file elsewhere and pass it with --weights FILE, or use the backbone "
         f"whose weights are installed: --model {OFFLINE_BACKBONE}"
     )
@@ -180,10 +181,5 @@ def load_weights(model: Any, path: Path) -> None:
             model.load_weights(path)
     except Exception as error:  # h5py and Keras raise many kinds for a file that doesn't fit
         raise WeightsError(
-            f"the weights in {path} don't fit {model.name}: {first_line(error)}"
+            f"the weights in {path} don't fit {model.name}: {first_line(error, most=None)}"
         ) from error
-
-
-def first_line(error: Exception) -> str:
-    """Returns the first line of an error's message, or the name of its kind if it has none."""
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -18,11 +18,10 @@ from tagkin.backbones.catalogue import get_spec
 from tagkin.backbones.config import RANDOM_SEED, BackboneConfig
 from tagkin.backbones.keras_models import (
     download_error,
-    first_line,
     import_keras,
     load_weights,
 )
-from tagkin.errors import BackboneError, WeightsError
+from tagkin.errors import BackboneError, WeightsError, first_line
 
 _PRESET = "vit_large_patch16_384_imagenet"
 
@@ -188,7 +187,7 @@ def _load_preset(hub: Any, config: BackboneConfig, shape: VitShape) -> Any:
         backbone = hub.models.ViTBackbone.from_preset(str(folder), dtype="float32")
     except Exception as error:  # Keras Hub, Keras and h5py raise many kinds
         raise WeightsError(
-            f"the preset {folder} doesn't fit {config.architecture}: {first_line(error)}"
+            f"the preset {folder} doesn't fit {config.architecture}: {first_line(error, most=None)}"
         ) from error
     found = VitShape(
         backbone.patch_size[0],

@@ -8,7 +8,9 @@ from typing import Any
 
 import pyarrow as pa
 
-_ERRORS = (OSError, ValueError, RuntimeError, pa.ArrowException)
+from tagkin.errors import first_line
+from tagkin.lance_table import LANCE_ERRORS
+
 _ROWS_AT_ONCE = 8192
 
 
@@ -62,7 +64,7 @@ def _batches(fragment: Any) -> Iterator[pa.RecordBatch]:
         while (batch := next(batches, None)) is not None:
             batch.validate()
             yield batch
-    except _ERRORS as error:
+    except LANCE_ERRORS as error:
         raise _Unreadable(first_line(error)) from error
 
 
@@ -89,7 +91,7 @@ def readable_rows(table: Any, damaged: DamagedFragment) -> list[tuple[int, pa.Ta
         start, stop = ranges.pop()
         try:
             rows = fragment.to_table(offset=start, limit=stop - start)
-        except _ERRORS:
+        except LANCE_ERRORS:
             if stop - start > 1:
                 middle = (start + stop) // 2
                 ranges += [(middle, stop), (start, middle)]
@@ -103,7 +105,7 @@ def _ends(fragment: Any, rows: int) -> bool:
     for start in (0, max(0, rows - 1)):
         try:
             fragment.to_table(offset=start, limit=1)
-        except _ERRORS:
+        except LANCE_ERRORS:
             continue
         return True
     return False
@@ -125,7 +127,7 @@ def undelete(table: Any, path: Path, number: int) -> bool:
         for one in about["files"]:
             for _ in LanceFileReader(str(path / "data" / one["path"])).read_all().to_batches():
                 pass
-    except _ERRORS:
+    except LANCE_ERRORS:
         return False
     whole = FragmentMetadata.from_json(json.dumps({**about, "deletion_file": None}))
     swap = lance.LanceOperation.Update(updated_fragments=[whole])
@@ -153,8 +155,3 @@ def replace_fragment(table: Any, path: Path, number: int, rows: pa.Table) -> Non
     placed = FragmentMetadata.from_json(json.dumps({**made.to_json(), "id": number}))
     swap = lance.LanceOperation.Update(updated_fragments=[placed])
     lance.LanceDataset.commit(str(path), swap, read_version=table.version)
-
-
-def first_line(error: Exception) -> str:
-    """Returns what an error says, short."""
-    return str(error).splitlines()[0][:300] if str(error) else type(error).__name__

@@ -8,9 +8,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from tagkin.checking.fragments import first_line
+from tagkin.errors import first_line
+from tagkin.lance_table import LANCE_ERRORS
 
-_ERRORS = (OSError, ValueError, RuntimeError, pa.ArrowException)
 _LATEST = 2**64 - 1  # names of manifests count down from it, so that the newest comes first
 
 
@@ -50,7 +50,7 @@ def damaged_manifests(path: Path) -> list[tuple[Manifest, str]]:
     for manifest in list_manifests(path):
         try:
             open_table(path, manifest.version)
-        except _ERRORS as error:
+        except LANCE_ERRORS as error:
             if manifest.path.exists():  # else another process has tidied up
                 damaged.append((manifest, first_line(error)))
     return damaged
@@ -85,7 +85,7 @@ def file_schema(file: Path) -> pa.Schema | None:
 
     try:
         return LanceFileReader(str(file)).metadata().schema
-    except _ERRORS:
+    except LANCE_ERRORS:
         return None
 
 
@@ -99,5 +99,5 @@ def rows_of_file(file: Path, schema: pa.Schema) -> Iterator[pa.Table]:
             return
         for batch in found.read_all(batch_size=8192).to_batches():
             yield pa.Table.from_batches([batch]).select(schema.names).cast(schema)
-    except _ERRORS:
+    except LANCE_ERRORS:
         return

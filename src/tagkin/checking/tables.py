@@ -11,7 +11,6 @@ from tagkin.checking.aside import copy_aside
 from tagkin.checking.findings import Finding
 from tagkin.checking.fragments import (
     DamagedFragment,
-    first_line,
     read_fragments,
     readable_rows,
     replace_fragment,
@@ -20,7 +19,8 @@ from tagkin.checking.fragments import (
 from tagkin.checking.kinds import TableKind
 from tagkin.checking.manifests import list_manifests, open_table
 from tagkin.checking.versions import mend_versions
-from tagkin.errors import LibraryError
+from tagkin.errors import LibraryError, first_line
+from tagkin.lance_table import LANCE_ERRORS
 
 _ATTEMPTS = 3
 
@@ -111,7 +111,7 @@ def _mend(
                 open_table(path), path, fragment.number, _with_lost(parts, table, kind, fragment)
             )
             done = f"{saved:,} of its {fragment.rows:,} rows were saved, and all other fragments"
-    except (OSError, ValueError, RuntimeError, pa.ArrowException) as error:
+    except LANCE_ERRORS as error:
         raise LibraryError(
             f"can't mend {path}: {first_line(error)}; nothing that could be read was changed. "
             "Check the free space and the permissions, then run 'tagkin check --repair' again"

@@ -9,7 +9,6 @@ import pyarrow as pa
 
 from tagkin.checking.aside import copy_aside, move_aside
 from tagkin.checking.findings import Finding
-from tagkin.checking.fragments import first_line
 from tagkin.checking.kinds import TableKind, kind_of
 from tagkin.checking.manifests import (
     Manifest,
@@ -20,7 +19,7 @@ from tagkin.checking.manifests import (
     rows_of_file,
     unlisted_files,
 )
-from tagkin.errors import LibraryError
+from tagkin.errors import LibraryError, first_line
 from tagkin.files import working_folder
 from tagkin.lance_table import LanceTable
 from tagkin.library_state import DAMAGED, MENDED

@@ -24,8 +24,9 @@ def command(
     from rich.markup import escape
 
     from tagkin.backbones import clear_cache, list_cache
-    from tagkin.cli.session import Output, printable, table
+    from tagkin.cli.session import Output, table
     from tagkin.errors import SettingsError
+    from tagkin.files import printable
     from tagkin.settings import load_settings
 
     output = Output(json)

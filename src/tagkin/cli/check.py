@@ -53,7 +53,8 @@ def print_report(output: "Output", report: "CheckReport") -> None:
     """Prints what was found as a table, and what to do about it below."""
     from rich.markup import escape
 
-    from tagkin.cli.session import printable, table
+    from tagkin.cli.session import table
+    from tagkin.files import printable
 
     counted = ", ".join(f"{count:,} {what}" for what, count in report.checked.items())
     output.print(f"checked {counted} in {report.seconds:.1f} s", markup=False)
@@ -100,7 +101,7 @@ def print_report(output: "Output", report: "CheckReport") -> None:
 
 
 def _short(finding: "Finding", report: "CheckReport") -> str:
-    from tagkin.cli.session import printable
+    from tagkin.files import printable
 
     inside = finding.where.is_relative_to(report.library)
     return printable(finding.where.relative_to(report.library) if inside else finding.where)

@@ -38,8 +38,9 @@ def command(
     """List images that look nearly the same, and which of them to keep; deletes nothing."""
     from rich.markup import escape
 
-    from tagkin.cli.session import Output, Session, printable, table
+    from tagkin.cli.session import Output, Session, table
     from tagkin.duplicates import duplicate_groups
+    from tagkin.files import printable
     from tagkin.writers.duplicates import write_duplicates
 
     output = Output(json)

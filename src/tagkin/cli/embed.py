@@ -87,9 +87,10 @@ def command(
 
     from tagkin.cli.announce import announce_embedding
     from tagkin.cli.progress import ProgressBars
-    from tagkin.cli.session import Output, Session, printable
+    from tagkin.cli.session import Output, Session
     from tagkin.embeddings import embed, export_vectors
     from tagkin.errors import SettingsError
+    from tagkin.files import printable
     from tagkin.similarity.vector_index import keep_index
 
     output = Output(json)

@@ -111,7 +111,7 @@ def command(
 
 def _print_all(predictions: Iterable["Prediction"], output: "Output") -> bool:
     """Prints predictions; returns whether an image could not be read."""
-    from tagkin.cli.session import printable
+    from tagkin.files import printable
 
     failed = False
     for prediction in predictions:
@@ -133,8 +133,8 @@ def _write_all(
     predictions: Iterable["Prediction"], output: "Output", to: str, options: "WriteOptions"
 ) -> bool:
     """Writes predictions; returns whether an image could not be read, or a tag not written."""
-    from tagkin.cli.session import printable
     from tagkin.cli.writing import Report
+    from tagkin.files import printable
     from tagkin.writers.image_tags import open_writer
     from tagkin.writers.tagged import TaggedImage
 

@@ -161,8 +161,9 @@ def command(
 ) -> None:
     """Read images and tags into a library: check, group near-duplicates, split, count tags."""
     from tagkin.cli.progress import ProgressBars
-    from tagkin.cli.session import REMEMBERED_OPTIONS, Output, Session, printable
+    from tagkin.cli.session import REMEMBERED_OPTIONS, Output, Session
     from tagkin.errors import SourceError
+    from tagkin.files import printable
     from tagkin.library import Library
     from tagkin.preparing import prepare
     from tagkin.sources import open_source
@@ -266,7 +267,7 @@ def print_prepared(output: "Output", report: "PrepareReport", path: Path) -> Non
     """Prints what a library holds."""
     from rich.markup import escape
 
-    from tagkin.cli.session import printable
+    from tagkin.files import printable
 
     vocabulary = report.vocabulary
     output.print(

@@ -54,7 +54,8 @@ def command(
     json: JsonOption = False,
 ) -> None:
     """Search, tag and review merges in a browser, and over REST, until Ctrl+C."""
-    from tagkin.cli.session import Output, Session, printable
+    from tagkin.cli.session import Output, Session
+    from tagkin.files import printable
     from tagkin.web.server import Address, check_address, run
 
     output = Output(json)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
+from tagkin.files import printable
 from tagkin.json_types import to_json_types
 from tagkin.settings import Settings, load_settings
 
@@ -66,11 +67,6 @@ class Output:
             self.note(f"  {printable(problem.path)}: {problem.reason}")
         if len(listed) > most:
             self.note(f"  ... and {len(listed) - most} more, all of them with --json")
-
-
-def printable(path: Path | str) -> str:
-    """Returns a path that any terminal takes: bytes that are not UTF-8 become U+FFFD."""
-    return os.fsencode(path).decode("utf-8", "replace")
 
 
 def table(*columns: str, title: str | None = None, right: Iterable[int] = ()) -> Table:

@@ -70,9 +70,10 @@ def command(
     from rich.markup import escape
 
     from tagkin.cli.progress import ProgressBars
-    from tagkin.cli.session import Output, Session, printable
+    from tagkin.cli.session import Output, Session
     from tagkin.embeddings import embed
     from tagkin.errors import TagkinError
+    from tagkin.files import printable
     from tagkin.similarity import Collection, Searcher, parse_query
     from tagkin.similarity.vector_index import keep_index
 
@@ -123,7 +124,7 @@ def _by_images(
     import numpy as np
 
     from tagkin.embeddings import embed_file
-    from tagkin.stored_vectors import unit
+    from tagkin.unit_vectors import unit
 
     found = [
         (name, searcher.vector_of(name))
@@ -155,7 +156,7 @@ def _learned(
             "the newest tagger was trained on other vectors than the active ones: run 'tagkin "
             "train' again, or leave --learned out"
         )
-    return learned_directions(tagger.head, [rules.resolve(tag) for tag in tagger.tags])
+    return learned_directions(tagger.seen_through(rules))
 
 
 def _write_page(path: Path, result: "SimilarResult", session: "Session", where: str) -> None:
@@ -175,7 +176,8 @@ def print_similar(output: "Output", result: "SimilarResult") -> None:
     """Prints the nearest images and the tags as tables."""
     from rich.markup import escape
 
-    from tagkin.cli.session import printable, table
+    from tagkin.cli.session import table
+    from tagkin.files import printable
 
     if not result.images:
         output.print("the library holds no other image like that")

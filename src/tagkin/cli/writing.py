@@ -95,7 +95,7 @@ class Report:
 
     def add(self, change: "Change") -> None:
         """Counts a change; tells what went wrong, and what would change in a dry run."""
-        from tagkin.cli.session import printable
+        from tagkin.files import printable
 
         self._counts[change.kind] += 1
         self._left_out |= dict.fromkeys(change.left_out)
@@ -137,7 +137,7 @@ class Report:
             )
 
     def _tell_table(self, table: "TableChange", would: str) -> None:
-        from tagkin.cli.session import printable
+        from tagkin.files import printable
 
         output, name = self._output, printable(table.file)
         if table.kind == "same":

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from tagkin.errors import EngineError
+from tagkin.errors import EngineError, first_line
 from tagkin.hardware import usable_cores
 
 # Only rows and vectors go through Ray's shared memory, some chunks of them at a time.
@@ -87,7 +87,7 @@ def _started(ray: Any, address: str | None) -> Iterator[None]:
                 if address
                 else "the same command without --engine ray does all in one process"
             )
-            raise EngineError(f"can't {what}: {_first_line(error)}; {advice}") from error
+            raise EngineError(f"can't {what}: {first_line(error)}; {advice}") from error
         yield
 
 
@@ -164,7 +164,3 @@ def _knock(address: str) -> None:
 def _short_folder() -> str:
     usual, short = tempfile.gettempdir(), "/tmp"  # noqa: S108 - a folder of our own is made in it
     return short if len(usual) > _LONGEST_FOLDER and os.path.isdir(short) else usual  # noqa: PTH112
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__

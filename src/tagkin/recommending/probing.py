@@ -29,6 +29,7 @@ from tagkin.training.fit import fit_on
 from tagkin.training.learning_set import LearningSet
 from tagkin.training.metrics import mean_average_precision
 from tagkin.training.score_blocks import ScoreBlocks
+from tagkin.unit_vectors import unit
 from tagkin.vocabulary import TagRules
 
 _NEAREST = 10
@@ -117,8 +118,7 @@ def neighbour_precision(vectors: NDArray[np.floating], labels: NDArray[np.bool_]
         The mean over the images that have a tag, of the ten nearest by cosine to each, the mean of
         all vectors taken off; NaN if there are none.
     """
-    centred = vectors.astype(np.float32) - vectors.mean(axis=0, dtype=np.float32)
-    units = centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)
+    units = unit(vectors.astype(np.float32) - vectors.mean(axis=0, dtype=np.float32))
     cosines = units @ units.T
     np.fill_diagonal(cosines, -np.inf)
     count = min(_NEAREST, len(units) - 1)

@@ -22,7 +22,8 @@ from tagkin.errors import LibraryError
 from tagkin.files import checksum, working_folder
 from tagkin.progress import Progress, silent
 from tagkin.records import ID_TYPE
-from tagkin.stored_vectors import StoredVectors, unit
+from tagkin.stored_vectors import StoredVectors
+from tagkin.unit_vectors import unit
 
 #: Recall of the ten nearest that an index is set to.
 WANTED_RECALL = 0.99

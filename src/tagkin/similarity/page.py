@@ -1,19 +1,19 @@
 """The answer to a search as one HTML page with thumbnails inside, which loads nothing."""
 
-import base64
-import os
 from contextlib import suppress
 from functools import cache
 from importlib.resources import files
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from jinja2 import Environment
 from markupsafe import Markup
 
 from tagkin import images
 from tagkin.errors import ImageError
+from tagkin.files import printable
 from tagkin.parallel import map_ahead
 from tagkin.settings import Settings
 from tagkin.similarity.results import SimilarImage, SimilarResult
+from tagkin.templates import page_environment
 from tagkin.thumbnails import make_thumbnail
 
 _HEIGHT = 320  # pixels of a thumbnail, more than are shown, for dense screens
@@ -56,13 +56,6 @@ def render_page(result: SimilarResult, settings: Settings, *, where: str = "") -
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("tagkin.similarity"),
-        autoescape=select_autoescape(["html"]),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["base64"] = lambda data: base64.b64encode(data).decode("ascii")
-    environment.filters["shown"] = lambda name: os.fsencode(name).decode("utf-8", "replace")
+    environment = page_environment("tagkin.similarity")
+    environment.filters["shown"] = printable
     return environment

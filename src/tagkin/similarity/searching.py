@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagkin.errors import LibraryError
-from tagkin.head import Head
 from tagkin.library import Library
 from tagkin.recent import Recent
 from tagkin.records import places_in
@@ -19,7 +18,8 @@ from tagkin.similarity.collection import Collection
 from tagkin.similarity.query import Query
 from tagkin.similarity.results import SimilarImage, SimilarResult, TagScore
 from tagkin.similarity.vector_index import VectorIndex
-from tagkin.stored_vectors import unit
+from tagkin.tagger import Tagger
+from tagkin.unit_vectors import unit
 
 #: How a tag becomes a direction: the mean of its images, or what a tagger has learned.
 Direction = Literal["mean", "learned"]
@@ -336,15 +336,13 @@ class Searcher:
         return self._mean(_evenly(np.sort(places), 5 * _IMAGES_OF_TAG))
 
 
-def learned_directions(head: Head, tags: Sequence[str]) -> dict[str, NDArray[np.float32]]:
-    """Returns the direction of each tag that a head has learned: float32 of shape (dimension,).
+def learned_directions(tagger: Tagger) -> dict[str, NDArray[np.float32]]:
+    """Returns the direction of each tag that a tagger has learned: float32 of shape (dimension,).
 
-    Args:
-        head: Its kernel is float32 of shape (dimension, tags).
-        tags: The names by which its outputs go now; of several with one name, the first counts.
+    Tags have the names by which they go now; of several with one name, the first counts.
     """
     directions: dict[str, NDArray[np.float32]] = {}
-    for tag, direction in zip(tags, head.kernel.T, strict=True):
+    for tag, direction in zip(tagger.names, tagger.head.kernel.T, strict=True):
         directions.setdefault(tag, direction)
     return directions
 

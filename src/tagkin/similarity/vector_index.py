@@ -14,7 +14,8 @@ from tagkin.errors import LibraryError
 from tagkin.library import Library
 from tagkin.progress import Progress, silent
 from tagkin.similarity.approximate import ApproximateIndex, build_index, read_report
-from tagkin.stored_vectors import StoredVectors, unit
+from tagkin.stored_vectors import StoredVectors
+from tagkin.unit_vectors import unit
 
 #: From so many vectors on, an index is made; below, comparing with all takes a few milliseconds.
 INDEX_FROM = 50_000

@@ -1,12 +1,10 @@
 """What is read of a library once and serves many requests: columns, vectors, a tagger."""
 
 import json
-import threading
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,8 @@ from numpy.typing import NDArray
 from tagkin.backbones import BackboneConfig
 from tagkin.errors import LibraryError, TaggerError
 from tagkin.library import Library
+from tagkin.near_duplicates import several_of
+from tagkin.recent import Recent
 from tagkin.records import ImageRow
 from tagkin.settings import Settings
 from tagkin.similarity import Collection, Query, Searcher, VectorIndex, learned_directions
@@ -64,10 +64,11 @@ class Predictor:
 
         Of tags that have become one, the more frequent speaks.
         """
-        rules = self.tagger.rules
+        tagger = self.tagger
         found: dict[str, tuple[float, Mapping[str, Any]]] = {}
-        for tag, threshold in zip(self.tagger.tags, self.tagger.thresholds.tolist(), strict=True):
-            name = rules.resolve(tag) if rules else tag
+        for tag, name, threshold in zip(
+            tagger.tags, tagger.names, tagger.thresholds.tolist(), strict=True
+        ):
             found.setdefault(name, (threshold, self.report.get(tag, {})))
         return found
 
@@ -93,10 +94,9 @@ class Loaded:
     predictor: Predictor | None
     problems: tuple[str, ...]
     marker: tuple[Any, ...]
-    _selections: "OrderedDict[tuple[str, str], NDArray[np.int64]]" = field(
-        default_factory=OrderedDict, repr=False
+    _selections: Recent[NDArray[np.int64]] = field(
+        default_factory=lambda: Recent(_SELECTIONS, heaviest=_SELECTED, weigh=len), repr=False
     )
-    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @classmethod
     def read(cls, path: Path, settings: Settings, before: "Loaded | None" = None) -> "Loaded":
@@ -206,19 +206,11 @@ class Loaded:
         Raises:
             UnknownTagError: It asks for a tag that no image carries.
         """
-        key = (str(query), sort)
-        with self._lock:
-            if key in self._selections:
-                self._selections.move_to_end(key)
-                return self._selections[key]
+        return self._selections.get((str(query), sort), partial(self._choose, query, sort))
+
+    def _choose(self, query: Query, sort: str) -> NDArray[np.int64]:
         found = self.collection.select(query)
-        if sort == "newest":
-            found = self.collection.newest_first(found)
-        with self._lock:
-            self._selections[key] = found
-            while self._too_many():
-                self._selections.popitem(last=False)
-        return found
+        return self.collection.newest_first(found) if sort == "newest" else found
 
     @cached_property
     def tag_counts(self) -> dict[str, int]:
@@ -244,13 +236,8 @@ class Loaded:
     @cached_property
     def duplicates(self) -> list[NDArray[np.int64]]:
         """The positions of each group of near-duplicates, the largest first."""
-        groups = self.collection.columns.groups
-        order = np.argsort(groups, kind="stable")
-        starts = np.flatnonzero(np.diff(groups[order], prepend=-1))
-        sizes = np.diff(np.append(starts, len(order)))
-        several = np.flatnonzero(sizes > 1)
-        several = several[np.lexsort((order[starts[several]], -sizes[several]))]
-        return [order[starts[n] : starts[n] + sizes[n]] for n in several.tolist()]
+        groups = several_of(self.collection.columns.groups)
+        return sorted(groups, key=lambda group: (-len(group), group[0]))
 
     @cached_property
     def searched(self) -> int:
@@ -258,12 +245,6 @@ class Loaded:
         if self.searcher is None:
             return 0
         return int(np.isin(self.collection.ids, self.searcher.index.stored.ids).sum())
-
-    def _too_many(self) -> bool:
-        total = sum(map(len, self._selections.values()))
-        return len(self._selections) > _SELECTIONS or (
-            total > _SELECTED and len(self._selections) > 1
-        )
 
 
 def marker(library: Library) -> tuple[Any, ...]:
@@ -318,6 +299,4 @@ def _learned(
 ) -> dict[str, NDArray[np.float32]] | None:
     if predictor is None or predictor.tagger.config.fingerprint != config.fingerprint:
         return None
-    tagger = predictor.tagger
-    names = [tagger.rules.resolve(tag) if tagger.rules else tag for tag in tagger.tags]
-    return learned_directions(tagger.head, names)
+    return learned_directions(predictor.tagger)

@@ -34,10 +34,9 @@ def export(
     json: JsonOption = False,
 ) -> None:
     """Write the decisions in force to a file for other programs."""
-    from tagkin.cli.session import printable
     from tagkin.decisions import links
     from tagkin.errors import ExchangeError
-    from tagkin.files import atomic_file
+    from tagkin.files import atomic_file, printable
     from tagkin.writers import format_named
 
     chosen = format_named(form)
@@ -80,8 +79,8 @@ def import_decisions(
     json: JsonOption = False,
 ) -> None:
     """Take the decisions in a file, all or none; what is decided already is skipped."""
-    from tagkin.cli.session import printable
     from tagkin.errors import ExchangeError
+    from tagkin.files import printable
     from tagkin.writers import format_named
 
     chosen = format_named(form)

@@ -8,9 +8,10 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from jinja2 import Environment
 from markupsafe import Markup
 
+from tagkin.templates import page_environment
 from tagkin.training.report import charts
 from tagkin.training.report.content import TaggerReport
 from tagkin.training.tag_table import FREQUENT_FROM, RARE_BELOW
@@ -67,16 +68,8 @@ def render_html(report: TaggerReport) -> str:
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("tagkin.training.report"),
-        autoescape=select_autoescape(["html"]),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["score"] = _score
-    environment.filters["fact"] = _fact
-    environment.filters["base64"] = lambda data: base64.b64encode(data).decode("ascii")
+    environment = page_environment("tagkin.training.report")
+    environment.filters |= {"score": _score, "fact": _fact}
     return environment
 
 

@@ -7,6 +7,7 @@ from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Query, Request, Response
 
+from tagkin.files import printable
 from tagkin.web.api.requests import (
     Cursor,
     ImageId,
@@ -19,7 +20,6 @@ from tagkin.web.api.requests import (
     errors,
 )
 from tagkin.web.security import POLICY
-from tagkin.web.services.cards import printable
 from tagkin.web.services.editing import EditOutcome, edit_tags, undo_edit
 from tagkin.web.services.image import ImageDetail, image_detail
 from tagkin.web.services.search import ImagesPage, list_images

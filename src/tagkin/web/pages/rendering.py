@@ -10,15 +10,16 @@ from urllib.parse import urlencode
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 
 from tagkin import __version__
 from tagkin.errors import TagkinError
+from tagkin.files import printable
 from tagkin.quantities import format_bytes
 from tagkin.settings import Settings
 from tagkin.similarity import Query
 from tagkin.similarity.query import TagTerm
-from tagkin.web.services.cards import printable
+from tagkin.templates import page_environment
 from tagkin.web.state import WebState
 
 _TITLES = {
@@ -140,13 +141,7 @@ def open_proposals(state: WebState) -> int:
 
 @cache
 def _environment() -> Environment:
-    made = Environment(
-        loader=PackageLoader("tagkin.web"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    made = page_environment("tagkin.web")
     made.filters |= {
         "number": lambda value: f"{value:,}",
         "score": lambda value: f"{value:.2f}",

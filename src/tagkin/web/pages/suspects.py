@@ -3,8 +3,9 @@
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
+from tagkin.suspects import SuspectKind
 from tagkin.web.pages.rendering import address, render, state_of
-from tagkin.web.services.suspects import SuspectKind, list_suspects
+from tagkin.web.services.suspects import list_suspects
 
 router = APIRouter()
 

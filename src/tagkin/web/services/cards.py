@@ -1,9 +1,8 @@
 """An image as lists show it, and the tags in a browser's words."""
 
-import os
 from dataclasses import dataclass
-from pathlib import Path
 
+from tagkin.files import printable
 from tagkin.records import ImageRow
 from tagkin.similarity import SimilarImage
 
@@ -50,35 +49,21 @@ class TagShare:
     score: float
 
 
-def card(row: ImageRow, tags: tuple[str, ...], score: float | None = None) -> ImageCard:
+def card(
+    image: ImageRow | SimilarImage, tags: tuple[str, ...], score: float | None = None
+) -> ImageCard:
     """Returns an image as lists show it.
 
     Args:
-        row: The image.
+        image: The image, as the library stores it or as a search found it.
         tags: As the rules and edits see them.
         score: Similarity with the query.
     """
-    name = printable(row.paths[0].name) if row.paths else row.id
-    return ImageCard(row.id, name, row.width, row.height, tags, thumbnail_url(row.id), score)
-
-
-def similar_card(image: SimilarImage, tags: tuple[str, ...]) -> ImageCard:
-    """Returns an image that a search found as lists show it.
-
-    Args:
-        image: The image.
-        tags: As the rules and edits see them now.
-    """
     name = printable(image.paths[0].name) if image.paths else image.id
     url = thumbnail_url(image.id)
-    return ImageCard(image.id, name, image.width, image.height, tags, url, image.score)
+    return ImageCard(image.id, name, image.width, image.height, tags, url, score)
 
 
 def thumbnail_url(image: str) -> str:
     """Returns the address of an image's thumbnail."""
     return f"{API}/images/{image}/thumbnail"
-
-
-def printable(path: Path | str) -> str:
-    """Returns a path as text that UTF-8 can carry: bytes that are not UTF-8 become U+FFFD."""
-    return os.fsencode(path).decode("utf-8", "replace")

@@ -11,9 +11,9 @@ from typing import Literal
 import numpy as np
 
 from tagkin.decisions import links
+from tagkin.files import printable
 from tagkin.records import ID_TYPE
 from tagkin.web.problems import WebError
-from tagkin.web.services.cards import printable
 from tagkin.web.state import WebState
 from tagkin.writers import FORMATS, format_named
 

@@ -5,11 +5,12 @@ from datetime import UTC, datetime
 
 import numpy as np
 
+from tagkin.files import printable
 from tagkin.records import ImageFile, ImageRow
 from tagkin.tagger import PredictedTag as Scored
 from tagkin.web.live import Live
 from tagkin.web.loaded import NO_TAGGER
-from tagkin.web.services.cards import API, ImageCard, card, printable
+from tagkin.web.services.cards import API, ImageCard, card
 from tagkin.web.services.editing import EditView, edit_view, implying
 from tagkin.web.services.search import cards
 from tagkin.web.state import WebState

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from tagkin.errors import LibraryError
+from tagkin.files import printable
 from tagkin.records import ImageRow
 from tagkin.similarity import Query, SimilarImage, SimilarResult, parse_query
 from tagkin.web.loaded import Loaded
@@ -15,8 +16,6 @@ from tagkin.web.services.cards import (
     TagCount,
     TagShare,
     card,
-    printable,
-    similar_card,
 )
 from tagkin.web.services.paging import next_cursor, offset_of, page_size
 from tagkin.web.state import WebState
@@ -201,9 +200,10 @@ def _similar_cards(
     edited = [one.id for one in images if one.id in live.edited]
     tags = {row.id: state.tags_of(row, live) for row in loaded.rows_of(edited)}
     return tuple(
-        similar_card(
+        card(
             one,
             tags[one.id] if one.id in tags else state.frequent_first(live.rules.wanted(one.tags)),
+            one.score,
         )
         for one in images
     )

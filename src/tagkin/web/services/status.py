@@ -12,12 +12,12 @@ from typing import Any
 from tagkin import __version__
 from tagkin.backbones import BackboneConfig
 from tagkin.errors import LibraryError, TagkinError
+from tagkin.files import printable
 from tagkin.locking import running
 from tagkin.recommending.stored import load_measurements
 from tagkin.records import Problem
 from tagkin.tagger import tagger_names
 from tagkin.web.loaded import Loaded
-from tagkin.web.services.cards import printable
 from tagkin.web.state import WebState
 
 _MOST_PROBLEMS = 100  # that are named

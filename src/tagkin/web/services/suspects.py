@@ -4,14 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from tagkin.suspects import Suspect
+from tagkin.suspects import Suspect, SuspectKind
 from tagkin.web.loaded import NO_TAGGER, NO_VECTORS
 from tagkin.web.services.cards import ImageCard
 from tagkin.web.services.paging import next_cursor, offset_of, page_size
 from tagkin.web.services.search import cards
 from tagkin.web.state import WebState
-
-SuspectKind = Literal["missing", "wrong"]
 
 
 @dataclass(frozen=True)
