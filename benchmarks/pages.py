@@ -30,7 +30,8 @@ def show(name: str, lines: Sequence[str], page: Path | None) -> None:
         page.write_text(f"{before}{start}\n{text}\n{end}{after}", "utf-8")
 
 
-def resident(process: int | str = "self") -> int:
-    """Returns the memory of a process in bytes."""
+def resident(process: int | str = "self", *, peak: bool = False) -> int:
+    """Returns the memory of a process in bytes, now or at most since it began."""
     status = Path(f"/proc/{process}/status").read_text("ascii")
-    return 1024 * int(status.split("VmRSS:")[1].split()[0])
+    name = "VmHWM:" if peak else "VmRSS:"
+    return 1024 * int(status.split(name)[1].split()[0])

@@ -9,7 +9,6 @@ as long; it is fitted to all sizes.
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -19,7 +18,7 @@ from typing import Any
 
 import numpy as np
 from made_libraries import FINGERPRINT, MadeCollection, base_vectors, make_library
-from pages import machine, show
+from pages import machine, resident, show
 
 from tagkin.duplicates import duplicate_groups
 from tagkin.lance_table import LanceTable
@@ -54,8 +53,7 @@ def main() -> None:
         started = time.monotonic()
         facts = STEPS[arguments.step](library)
         seconds = facts.pop("seconds", time.monotonic() - started)
-        peak = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        print(json.dumps({"seconds": seconds, "peak": peak, **facts}))
+        print(json.dumps({"seconds": seconds, "peak": resident(peak=True), **facts}))
         return
     base = base_vectors(arguments.work, arguments.vectors)
     sizes = arguments.sizes

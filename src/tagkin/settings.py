@@ -160,6 +160,13 @@ class Settings(BaseSettings):
         description="most training images that a tagger remembers, whose tags count beside the "
         "head if that is better on validation; 0 for none",
     )
+    max_vector_memory: float = Field(
+        2.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="GiB of vectors that train holds in memory; if there are more, those to train "
+        "on are read from the disk in every epoch",
+    )
     rank: Rank = Field(
         "margin",
         description="order of predicted tags: margin (score beside the tag's own threshold) or "

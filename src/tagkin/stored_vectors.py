@@ -89,6 +89,18 @@ class StoredVectors:
             if last > first:
                 yield slice(first, last), block[places[first:last] - start]
 
+    def gather(self, places: NDArray[np.int64]) -> NDArray[np.float16]:
+        """Returns the vectors at many places in any order, float16 of shape (places, dimension).
+
+        All are read in one sweep, each block going to its place at once: there is never a second
+        copy of them all.
+        """
+        order = np.argsort(places, kind="stable")
+        vectors = np.empty((len(places), self.dimension), np.float16)
+        for some, block in self.blocks_of(places[order]):
+            vectors[order[some]] = block
+        return vectors
+
     def take(self, places: NDArray[np.int64]) -> NDArray[np.float16]:
         """Returns the vectors at some places, float16 of shape (places, dimension)."""
         if not len(places):

@@ -64,15 +64,9 @@ class VectorTable:
         if stored is None or not len(stored):
             return [], np.empty((0, 0), np.float16)
         places = stored.first_places
-        by_id = np.argsort(stored.ids[places], kind="stable")
-        target = np.empty(len(places), np.int64)
-        target[by_id] = np.arange(len(places))
-        # Each block goes to its place at once: there is never a second copy of all vectors.
-        vectors = np.empty((len(places), stored.dimension), np.float16)
-        for some, block in stored.blocks_of(places):
-            vectors[target[some]] = block
-        names = stored.ids[places[by_id]].tolist()
-        return [image.decode("ascii") for image in names], vectors
+        places = places[np.argsort(stored.ids[places], kind="stable")]
+        names = stored.ids[places].tolist()
+        return [image.decode("ascii") for image in names], stored.gather(places)
 
     def stored(self) -> StoredVectors:
         """Returns the vectors as they lie on disk.

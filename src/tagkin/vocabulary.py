@@ -224,6 +224,13 @@ class Vocabulary:
             exclude: Resolved tags to leave out whatever their count.
         """
         counts = Counter(tag for tags in image_tags for tag in tags)
+        return cls.of_counts(counts, min_tag_occurrences=min_tag_occurrences, exclude=exclude)
+
+    @classmethod
+    def of_counts(
+        cls, counts: Mapping[str, int], *, min_tag_occurrences: int, exclude: Iterable[str] = ()
+    ) -> "Vocabulary":
+        """Filters resolved tags whose images are counted; see `build`."""
         unwanted = set(exclude)
         ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
         wanted = [(tag, n) for tag, n in ranked if tag not in unwanted]

@@ -5,12 +5,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import Demo
 
+from tagkin.chosen_rows import StoredRows
 from tagkin.errors import LibraryError, TaggerError, VocabularyError
 from tagkin.library import Library
 from tagkin.preparing import prepare
 from tagkin.settings import Settings
 from tagkin.sources import open_source
+from tagkin.training.fit import fit_on
+from tagkin.training.judged import judge
 from tagkin.training.learning_set import LearningSet
 
 FINGERPRINT = "0123456789ab"
@@ -51,6 +55,11 @@ def make(
     return library
 
 
+def names_of(library: Library, data: LearningSet) -> list[str]:
+    stems = {row.id: row.paths[0].stem for row in library.images()}
+    return [stems[image.decode()] for image in data.images.ids]
+
+
 def test_weights_arrive_in_the_labels(
     settings: Settings, demo_images: list[Path], tmp_path: Path
 ) -> None:
@@ -59,12 +68,12 @@ def test_weights_arrive_in_the_labels(
     assert set(data.vocabulary.tags) == {"cat", "dog", "garden"}
     labels = data.labels.toarray()
     found = {
-        row.paths[0].stem: {
+        name: {
             tag: round(float(labels[place, column]), 3)
             for tag, column in data.vocabulary.index.items()
             if labels[place, column]
         }
-        for place, row in enumerate(data.rows)
+        for place, name in enumerate(names_of(library, data))
     }
     assert found == {
         "0": {"cat": 0.9, "garden": 0.4},
@@ -85,10 +94,10 @@ def test_splits_rows_and_vectors_belong_together(
     data = LearningSet.read(library, FINGERPRINT, settings)
     ids, vectors = library.vectors(FINGERPRINT)
     stored = dict(zip(ids, vectors.tolist(), strict=True))
-    assert [stored[row.id] for row in data.rows] == data.vectors.tolist()
+    assert [stored[image.decode()] for image in data.images.ids] == data.vectors.tolist()
     for split, names in (("train", "012"), ("validation", "34"), ("test", "5")):
         places = data.parts[split]
-        assert {data.rows[place].paths[0].stem for place in places} == set(names)
+        assert {names_of(library, data)[place] for place in places} == set(names)
         np.testing.assert_array_equal(data.vectors_of(split), data.vectors[places])
         np.testing.assert_array_equal(
             data.labels_of(split).toarray(), data.labels.toarray()[places]
@@ -106,7 +115,7 @@ def test_images_without_a_vector_are_left_out(
     some = [row.id for row in library.images() if row.paths[0].stem in "034"]
     library.add_vectors(FINGERPRINT, some, np.ones((3, 4), np.float32))
     data = LearningSet.read(library, FINGERPRINT, settings)
-    assert [row.id for row in data.rows] == sorted(some)
+    assert [image.decode() for image in data.images.ids] == sorted(some)
     assert data.vectors.shape == (3, 4)
     assert not len(data.parts["test"])
 
@@ -133,3 +142,21 @@ def test_a_split_without_a_known_tag_is_named(
     library = make(tmp_path, demo_images, settings, rows)
     with pytest.raises(TaggerError, match=f"no image with a known tag is in the {missing} split"):
         LearningSet.read(library, FINGERPRINT, settings)
+
+
+def test_more_vectors_than_memory_may_hold_stay_on_disk(
+    demo_library: Demo, lite0_settings: Settings
+) -> None:
+    settings = lite0_settings.model_copy(update={"max_epochs": 8})
+    little = settings.model_copy(update={"max_vector_memory": 0.0})
+    library, fingerprint = demo_library.library, demo_library.config.fingerprint
+    held = LearningSet.read(library, fingerprint, settings)
+    streamed = LearningSet.read(library, fingerprint, little)
+    assert isinstance(streamed.vectors, StoredRows)
+    np.testing.assert_array_equal(streamed.vectors_of("test"), held.vectors_of("test"))
+    np.testing.assert_array_equal(streamed.labels.toarray(), held.labels.toarray())
+    scores = [
+        judge(fit_on(data, settings).head, data, settings).scores()["validation"].map
+        for data in (held, streamed)
+    ]
+    assert scores[1] == pytest.approx(scores[0], abs=0.04)

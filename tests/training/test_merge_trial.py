@@ -11,6 +11,7 @@ from variants.made import SUBJECTS
 
 from tagkin.errors import TaggerError, VocabularyError
 from tagkin.settings import Settings
+from tagkin.tagged_images import TaggedImages
 from tagkin.training.merge_gain import WAYS, MergeGain
 from tagkin.training.merge_trial import try_merges, try_merges_in_library
 from tagkin.vocabulary import TagRules
@@ -28,7 +29,9 @@ def settings(lite0_settings: Settings) -> Settings:
 
 def run(made_up: Any, merges: dict[str, str], settings: Settings, **options: Any) -> MergeGain:
     rows, vectors = made_up
-    return try_merges(rows, vectors, TagRules(), TagRules(merges=merges), settings, **options)
+    return try_merges(
+        TaggedImages.of(rows), vectors, TagRules(), TagRules(merges=merges), settings, **options
+    )
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from helpers_merging import rows_of
 
+from tagkin.tagged_images import TaggedImages
 from tagkin.training.merged_concepts import MergedConcept, find_merged_concepts
 from tagkin.vocabulary import TagRules
 
@@ -22,7 +23,7 @@ IMAGES = [
 def find(merges: dict[str, str], before: TagRules | None = None) -> list[MergedConcept]:
     before = before or TagRules()
     after = replace(before, merges={**before.merges, **merges})
-    return find_merged_concepts(rows_of(IMAGES, "t"), before, after)
+    return find_merged_concepts(TaggedImages.of(rows_of(IMAGES, "t")), before, after)
 
 
 def test_members_and_images_are_counted_exactly() -> None:
@@ -67,5 +68,7 @@ def test_implied_tags_count_as_tags() -> None:
 def test_a_tag_that_is_parted_is_no_merge() -> None:
     with pytest.raises(ValueError, match="no merge"):
         find_merged_concepts(
-            rows_of(IMAGES, "t"), TagRules(merges={"flags": "flag"}), TagRules(merges={})
+            TaggedImages.of(rows_of(IMAGES, "t")),
+            TagRules(merges={"flags": "flag"}),
+            TagRules(merges={}),
         )

@@ -25,6 +25,7 @@ from tagkin.progress import silent as no_progress
 from tagkin.recommending.advice import Probed
 from tagkin.records import ImageRow
 from tagkin.settings import Settings
+from tagkin.tagged_images import TaggedImages
 from tagkin.training.fit import fit_on
 from tagkin.training.learning_set import LearningSet
 from tagkin.training.metrics import mean_average_precision
@@ -156,7 +157,7 @@ def _probe(
         found, vectors = sample.embedded_images(config.fingerprint)
     few = settings.model_copy(update={"min_tag_occurrences": _LEAST_TAG_IMAGES})
     try:
-        data = LearningSet.of(found, vectors, rules, few)
+        data = LearningSet.of(TaggedImages.of(found), vectors, rules, few)
     except TagkinError as error:
         raise LibraryError(f"the sample is too small: {error}") from error
     data = replace(data, parts={**data.parts, "validation": _held_out(data)})

@@ -8,17 +8,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tagkin.chosen_rows import Matrix
+from tagkin.chosen_rows import Matrix, StoredRows, blocks
 from tagkin.head import Head
 from tagkin.progress import Progress, silent
 from tagkin.settings import Settings
+from tagkin.training.batches import make_batches
 from tagkin.training.checkpoint import EpochMetrics
 from tagkin.training.learning_set import LearningSet
 from tagkin.training.losses import build_loss, decision_accuracy
 from tagkin.training.metrics import mean_average_precision
 from tagkin.training.score_blocks import ScoreBlocks, tag_counts
-
-_BLOCK = 8192  # rows at once in double precision
 
 
 @dataclass(frozen=True)
@@ -48,10 +47,10 @@ def fit_head(
     learn that most tags are rare.
 
     Args:
-        vectors: float16 or float32 of shape (images, dimension).
+        vectors: float16 or float32 of shape (images, dimension), in memory or on disk.
         labels: Sparse of shape (images, tags); a stored entry means that the tag is there, and is
             the weight of that pair in the loss.
-        validation_vectors: As ``vectors``, of images that are only scored.
+        validation_vectors: As ``vectors``, in memory, of images that are only scored.
         validation_labels: As ``labels``.
         settings: Loss, batch size, learning rate, weight decay, dropout, epochs, patience, seed.
         progress: Called after every epoch.
@@ -112,8 +111,19 @@ def fit_head(
         patience=settings.patience,
         restore_best_weights=True,
     )
-    batches = _batches(keras, vectors, labels, mean, deviation, settings)
-    model.fit(batches, epochs=settings.max_epochs, callbacks=[ValidationMap(), stop], verbose=0)
+    # Small collections need enough steps in an epoch, large ones few enough to be quick: 32 was
+    # best for some 400 images, 256 for some 3,000.
+    batch_size = settings.batch_size or min(256, max(32, len(vectors) // 16))
+    batches = make_batches(
+        keras, vectors, labels, mean, deviation, batch_size=batch_size, seed=settings.seed
+    )
+    model.fit(
+        batches,
+        epochs=settings.max_epochs,
+        callbacks=[ValidationMap(), stop],
+        verbose=0,
+        shuffle=not isinstance(vectors, StoredRows),  # whose batches are read in their order
+    )
     progress("training the head", settings.max_epochs, settings.max_epochs)
     best = max(history, key=lambda epoch: epoch.validation_map)
     return Fit(current(), best.epoch, tuple(history))
@@ -152,43 +162,10 @@ def prior_log_odds(labels: Any) -> NDArray[np.float32]:
 def _moments(vectors: Matrix) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Returns the mean and the standard deviation of each column."""
     mean = np.zeros(vectors.shape[1])
-    for start in range(0, len(vectors), _BLOCK):
-        mean += vectors[start : start + _BLOCK].sum(axis=0, dtype=np.float64)
+    for block in blocks(vectors):
+        mean += block.sum(axis=0, dtype=np.float64)
     mean /= len(vectors)
     squares = np.zeros_like(mean)
-    for start in range(0, len(vectors), _BLOCK):
-        squares += np.square(vectors[start : start + _BLOCK] - mean).sum(axis=0)
+    for block in blocks(vectors):
+        squares += np.square(block - mean).sum(axis=0)
     return mean.astype(np.float32), np.sqrt(squares / len(vectors)).astype(np.float32)
-
-
-def _batches(
-    keras: Any,
-    vectors: Matrix,
-    labels: Any,
-    mean: NDArray[np.float32],
-    deviation: NDArray[np.float32],
-    settings: Settings,
-) -> Any:
-    """Shuffled batches; labels become dense one batch at a time, so that many tags fit."""
-    rng = np.random.default_rng(settings.seed)
-    # Small collections need enough steps in an epoch, large ones few enough to be quick: 32 was
-    # best for some 400 images, 256 for some 3,000.
-    batch_size = settings.batch_size or min(256, max(32, vectors.shape[0] // 16))
-
-    class Batches(keras.utils.PyDataset):  # type: ignore[misc]
-        def __init__(self) -> None:
-            super().__init__()
-            self.order = rng.permutation(vectors.shape[0])
-
-        def __len__(self) -> int:
-            return -(-len(self.order) // batch_size)
-
-        def __getitem__(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-            some = self.order[index * batch_size : (index + 1) * batch_size]
-            x = (vectors[some].astype(np.float32) - mean) / deviation
-            return x, labels[some].toarray().astype(np.float32, copy=False)
-
-        def on_epoch_end(self) -> None:
-            self.order = rng.permutation(self.order)
-
-    return Batches()

@@ -113,8 +113,7 @@ def near_logits(neighbours: Neighbours, vectors: Matrix) -> ScoreBlocks:
 
 def _remember(data: LearningSet, most: int) -> Neighbours:
     # Ids are hashes and the images are in their order, so that the first are a random choice.
-    some = data.parts["train"][:most]
-    return Neighbours.of(data.vectors[some], data.labels[some])
+    return Neighbours.of(data.vectors_of("train")[:most], data.labels_of("train")[:most])
 
 
 def _probabilities(head: Head, near: ScoreBlocks | None, vectors: Matrix) -> ScoreBlocks:

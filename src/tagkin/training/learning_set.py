@@ -1,20 +1,19 @@
 """What a tagger learns from: the images of a library with vectors, labels and splits."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tagkin.chosen_rows import ChosenRows
+from tagkin.chosen_rows import ChosenRows, Matrix, StoredRows
 from tagkin.errors import LibraryError, TaggerError, VocabularyError
 from tagkin.library import Library
-from tagkin.preparing import vocabulary_of
-from tagkin.records import ImageRow
 from tagkin.settings import Settings
 from tagkin.splits import SPLITS, Split
 from tagkin.tag_edits import EditedTags
+from tagkin.tagged_images import TaggedImages
 from tagkin.training.score_blocks import tag_counts
 from tagkin.vocabulary import TagRules, Vocabulary
 
@@ -24,19 +23,22 @@ class LearningSet:
     """Images with vectors and labels.
 
     Attributes:
-        rows: The images, by id.
-        vectors: float16 of shape (images, dimension).
+        images: The images, by id.
+        vectors: float16 of shape (images, dimension), in memory or on disk.
         vocabulary: The tags that are learned.
         labels: ``csr_array``, float32 of shape (images, tags): the weight of each tag that is
             there.
         parts: The places of the images of each split, integers in ascending order.
     """
 
-    rows: list[ImageRow]
-    vectors: NDArray[Any]
+    images: TaggedImages
+    vectors: NDArray[Any] | StoredRows
     vocabulary: Vocabulary
     labels: Any
     parts: Mapping[Split, NDArray[np.intp]]
+    _held_out: dict[Split, NDArray[Any]] = field(
+        default_factory=dict, init=False, compare=False, repr=False
+    )
 
     @classmethod
     def read(cls, library: Library, fingerprint: str, settings: Settings) -> "LearningSet":
@@ -47,79 +49,106 @@ class LearningSet:
             VocabularyError: No tag is frequent enough.
             TaggerError: The training or the validation split is empty.
         """
-        rows, vectors = embedded_rows(library, fingerprint)
         rules = TagRules.from_settings(settings, library.decisions())
-        edits = EditedTags(library.tag_edits(), rules)
-        edited = [edits.row(row) for row in rows]
-        counted = map(edits.row, library.images())
-        return cls.of(edited, vectors, rules, settings, counted=counted)
+        images, counted, vectors = embedded_images(library, fingerprint, rules, settings)
+        return cls.of(images, vectors, rules, settings, counted=counted)
 
     @classmethod
     def of(
         cls,
-        rows: list[ImageRow],
-        vectors: NDArray[Any],
+        images: TaggedImages,
+        vectors: NDArray[Any] | StoredRows,
         rules: TagRules,
         settings: Settings,
         *,
-        counted: Iterable[ImageRow] | None = None,
+        counted: TaggedImages | None = None,
     ) -> "LearningSet":
         """Makes the labels of images under given rules.
 
         Args:
-            rows: The images, by id, with splits.
-            vectors: float16 of shape (images, dimension).
+            images: The images, with splits.
+            vectors: float16 of shape (images, dimension), in memory or on disk.
             rules: How their raw tags become tags.
             settings: Whose ``min_tag_occurrences`` decides which tags are learned.
-            counted: The images whose tags are counted; ``rows`` if None.
+            counted: The images whose tags are counted; ``images`` if None.
 
         Raises:
             VocabularyError: No tag is frequent enough.
             TaggerError: The training or the validation split is empty.
         """
-        vocabulary = vocabulary_of(rows if counted is None else counted, rules, settings)
+        resolved = images.resolved(rules)
+        counts = (resolved if counted is None else counted.resolved(rules)).counts()
+        vocabulary = Vocabulary.of_counts(
+            counts, min_tag_occurrences=settings.min_tag_occurrences, exclude=rules.excluded
+        )
         if not vocabulary.tags:
             most = max(vocabulary.too_rare.values(), default=0)
             raise VocabularyError(
                 f"no tag is on {settings.min_tag_occurrences} images or more (the most frequent is "
                 f"on {most}): lower --min-tag-occurrences"
             )
-        labels = vocabulary.multi_hot(rules.resolve_weighted(row) for row in rows)
-        found = cls(rows, vectors, vocabulary, labels, split_places(rows))
+        labels = resolved.columns(vocabulary.tags)
+        parts = {split: images.places_of(split) for split in SPLITS}
         for split in ("train", "validation"):
-            places = found.parts[split]
+            places = parts[split]
             if not len(places) or not labels[places].nnz:
                 raise TaggerError(
                     f"no image with a known tag is in the {split} split: the collection is too "
                     "small to train on; add images and run 'tagkin prepare' again"
                 )
-        return found
+        return cls(images, vectors, vocabulary, labels, parts)
 
     def labels_of(self, split: Split) -> Any:
         """Returns the labels of a split, ``csr_array``."""
         return self.labels[self.parts[split]]
 
-    def vectors_of(self, split: Split) -> ChosenRows:
-        """Returns the vectors of a split, which are copied only where they are looked at."""
-        return ChosenRows(self.vectors, self.parts[split])
+    def vectors_of(self, split: Split) -> Matrix:
+        """Returns the vectors of a split, which are copied only where they are looked at.
+
+        Those to train on stay on disk if they are there. The others are looked at again and
+        again, so they are read into memory.
+        """
+        places = self.parts[split]
+        if not isinstance(self.vectors, StoredRows):
+            return ChosenRows(self.vectors, places)
+        if split == "train":
+            return self.vectors.some(places)
+        if split not in self._held_out:
+            self._held_out[split] = self.vectors.some(places).read()
+        return self._held_out[split]
 
     def counts(self) -> dict[Split, NDArray[np.int64]]:
         """Returns the images of each tag in each split, int64 of shape (tags,)."""
         return {split: tag_counts(self.labels_of(split)) for split in SPLITS}
 
 
-def embedded_rows(library: Library, fingerprint: str) -> tuple[list[ImageRow], NDArray[np.float16]]:
-    """Returns the images of a prepared library that have a vector of a backbone, with the vectors.
+def embedded_images(
+    library: Library, fingerprint: str, rules: TagRules, settings: Settings
+) -> tuple[TaggedImages, TaggedImages, NDArray[Any] | StoredRows]:
+    """Returns the images of a prepared library that have a vector of a backbone.
+
+    Args:
+        library: The library.
+        fingerprint: The backbone's.
+        rules: By whose folding edits find the tags of an image.
+        settings: How much memory vectors may take; more of them stay on disk.
+
+    Returns:
+        Those images; all images that have a file; and the vectors of the former, float16 of shape
+        (images, dimension).
 
     Raises:
         LibraryError: The library is not prepared, or has no vectors of this backbone.
     """
-    rows, vectors = library.embedded_images(fingerprint)
+    stored = library.stored_vectors(fingerprint)
+    every = TaggedImages.read(library.image_table(), EditedTags(library.tag_edits(), rules))
+    places = stored.find(every.ids)
+    some = np.flatnonzero(places >= 0)
+    if not len(some):
+        raise LibraryError("the library has no vectors yet: run 'tagkin embed' first")
     if not library.state.prepared:
         raise LibraryError("the last 'tagkin prepare' did not finish: run it again, it goes on")
-    return rows, vectors
-
-
-def split_places(rows: Sequence[ImageRow]) -> dict[Split, NDArray[np.intp]]:
-    """Returns the places of the images of each split, integers in ascending order."""
-    return {s: np.array([i for i, r in enumerate(rows) if r.split == s], int) for s in SPLITS}
+    rows = StoredRows(stored, places[some])
+    fits = rows.nbytes <= settings.max_vector_memory * 2**30
+    images = every if len(some) == len(every) else every.some(some)
+    return images, every, rows.read() if fits else rows

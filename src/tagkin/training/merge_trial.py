@@ -20,15 +20,15 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from tagkin.chosen_rows import StoredRows
 from tagkin.errors import TaggerError, VocabularyError
 from tagkin.library import Library
 from tagkin.progress import Progress, silent
-from tagkin.records import ImageRow
 from tagkin.settings import Settings
-from tagkin.tag_edits import EditedTags
+from tagkin.tagged_images import TaggedImages
 from tagkin.training.fit import fit_on
 from tagkin.training.judged import judge
-from tagkin.training.learning_set import LearningSet, embedded_rows, split_places
+from tagkin.training.learning_set import LearningSet, embedded_images
 from tagkin.training.merge_gain import WAYS, ConceptGain, MergeGain, Quality
 from tagkin.training.merged_concepts import MergedConcept, find_merged_concepts
 from tagkin.training.metrics import Evaluation, tag_f1
@@ -64,20 +64,18 @@ def try_merges_in_library(
         LibraryError: The library is not prepared, or has no vectors of this backbone.
         VocabularyError, TaggerError: See `try_merges`.
     """
-    rows, vectors = embedded_rows(library, fingerprint)
     accepted = TagRules.from_settings(settings, library.decisions())
-    edits = EditedTags(library.tag_edits(), accepted)
-    rows = [edits.row(row) for row in rows]
+    images, _, vectors = embedded_images(library, fingerprint, accepted, settings)
     if merges is None:
         before, after = replace(accepted, merges={}), accepted
     else:
         before, after = accepted, replace(accepted, merges={**accepted.merges, **merges})
-    return try_merges(rows, vectors, before, after, settings, repeats=repeats, progress=progress)
+    return try_merges(images, vectors, before, after, settings, repeats=repeats, progress=progress)
 
 
 def try_merges(
-    rows: list[ImageRow],
-    vectors: NDArray[Any],
+    images: TaggedImages,
+    vectors: NDArray[Any] | StoredRows,
     before: TagRules,
     after: TagRules,
     settings: Settings,
@@ -91,8 +89,8 @@ def try_merges(
     search gains is known all the same.
 
     Args:
-        rows: The images, by id, with splits.
-        vectors: float16 or float32 of shape (images, dimension).
+        images: The images, with splits.
+        vectors: float16 or float32 of shape (images, dimension), in memory or on disk.
         before: The rules without the merges.
         after: The same rules with the merges.
         settings: Vocabulary, loss, rates, epochs and seed.
@@ -106,21 +104,21 @@ def try_merges(
     """
     if repeats < 1:
         raise ValueError(f"repeats is {repeats}; it must be 1 or more")
-    concepts = find_merged_concepts(rows, before, after)
+    concepts = find_merged_concepts(images, before, after)
     if not concepts:
         raise VocabularyError(
             "there is no merge to measure: no image carries a tag that is merged into another; "
             "run 'tagkin variants' and accept some of its proposals first"
         )
-    test = split_places(rows)["test"]
+    test = images.places_of("test")
     if not len(test):
         raise TaggerError(
             "no image is in the test split, so nothing can be judged fairly: prepare a new library "
             "with the setting test_fraction above 0"
         )
     trial = _Trial(
-        LearningSet.of(rows, vectors, before, settings),
-        LearningSet.of(rows, vectors, after, settings),
+        LearningSet.of(images, vectors, before, settings),
+        LearningSet.of(images, vectors, after, settings),
         tuple(concepts),
         tuple(np.flatnonzero(np.isin(test, concept.places)) for concept in concepts),
     )

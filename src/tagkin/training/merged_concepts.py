@@ -1,13 +1,13 @@
 """What merges bring together, and what a search by tag gains: tags only, nothing is trained."""
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tagkin.records import ImageRow
+from tagkin.tagged_images import TaggedImages
 from tagkin.vocabulary import TagRules
 
 
@@ -35,7 +35,7 @@ class MergedConcept:
 
 
 def find_merged_concepts(
-    rows: Sequence[ImageRow], before: TagRules, after: TagRules
+    images: TaggedImages, before: TagRules, after: TagRules
 ) -> list[MergedConcept]:
     """Returns what some merges change on some images, what is on the most images first.
 
@@ -43,36 +43,32 @@ def find_merged_concepts(
     owner excludes.
 
     Args:
-        rows: The images.
+        images: The images.
         before: The rules without the merges.
         after: The same rules with the merges.
 
     Raises:
         ValueError: ``after`` parts images that have one tag under ``before``.
     """
-    becomes = _renames({raw for row in rows for raw in row.tags}, before, after)
+    used = np.unique(images.tags.indices).tolist()
+    becomes = _renames((images.raw_tags[tag] for tag in used), before, after)
     sources = defaultdict(set)
     for old, new in becomes.items():
         sources[new].add(old)
     changed = {
         new for new, olds in sources.items() if new and olds != {new} and new not in after.excluded
     }
-    places: dict[str, list[int]] = defaultdict(list)
-    members: dict[str, Counter[str]] = defaultdict(Counter)
-    for place, row in enumerate(rows):
-        for old in before.resolve_all(row.tags):
-            if becomes[old] in changed:
-                members[becomes[old]][old] += 1
-        for new in changed.intersection(after.resolve_all(row.tags)):
-            places[new].append(place)
+    counts, merged = images.resolved(before).counts(), images.resolved(after)
+    names = [name for name in merged.names if name in changed]
+    carried = merged.columns(names).tocsc()
     found = [
         MergedConcept(
             new,
-            tuple(sorted(members[new], key=lambda old: (-members[new][old], old))),
-            np.array(places[new], np.intp),
-            members[new][new],
+            tuple(sorted((o for o in sources[new] if counts[o]), key=lambda o: (-counts[o], o))),
+            carried.indices[carried.indptr[column] : carried.indptr[column + 1]].astype(np.intp),
+            counts[new] if new in sources[new] else 0,
         )
-        for new in changed
+        for column, new in enumerate(names)
     ]
     return sorted(found, key=lambda concept: (-concept.images_after, concept.canonical))
 

@@ -19,7 +19,7 @@ from tagkin.head import Head
 from tagkin.images import ImageLimits
 from tagkin.library import Library
 from tagkin.progress import Progress, silent
-from tagkin.records import ID_TYPE, Problem
+from tagkin.records import ID_TYPE, Problem, places_in
 from tagkin.settings import Settings
 from tagkin.splits import Split
 from tagkin.training.activations import Activations, activation_bytes, cache_activations
@@ -149,7 +149,7 @@ def _activations(
 
     found = cache_activations(
         trunk,
-        [data.rows[place].id for place in data.parts[split]],
+        [image.decode("ascii") for image in data.images.ids[data.parts[split]].tolist()],
         read,
         library.fine_tuning_path,
         views=views,
@@ -170,8 +170,7 @@ def _activations(
 
 
 def _labels(data: LearningSet, stored: Activations) -> Any:
-    place = {row.id: number for number, row in enumerate(data.rows)}
-    return data.labels[[place[image] for image in stored.ids]]
+    return data.labels[places_in(np.array(stored.ids, ID_TYPE), data.images.ids)]
 
 
 def _save(library: Library, config: BackboneConfig, cut: Cut) -> Path:

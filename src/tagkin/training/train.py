@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -201,7 +202,7 @@ def _train(
         ),
         page=folder / REPORT_HTML,
     )
-    _write_page(report, kept, phases, settings)
+    _write_page(library, report, kept, phases, settings)
     if fine_tune:
         library.update_state(active_backbone=kept.config.to_dict())
         clear_phase2(library)
@@ -255,12 +256,23 @@ def _phase_2(
 
 
 def _write_page(
-    report: TrainReport, kept: _Trained, phases: list[_Trained], settings: Settings
+    library: Library,
+    report: TrainReport,
+    kept: _Trained,
+    phases: list[_Trained],
+    settings: Settings,
 ) -> None:
     """Writes ``report.html`` and ``report.json`` into the tagger's folder."""
     data, judged, config = kept.data, kept.judged, kept.config
-    rows = [data.rows[place] for place in data.parts["validation"]]
+    ids = data.images.ids[data.parts["validation"]]
     limits = ImageLimits.from_settings(settings)
+
+    @cache
+    def path_of(place: int) -> Path:
+        row = next(library.iter_images(ids[place : place + 1]), None)
+        # One that another process has taken out since is known by its id.
+        return row.paths[0] if row and row.files else Path(ids[place].decode("ascii"))
+
     history = [
         {"phase": phase.report.phase, **epoch.to_dict()}
         for phase in phases
@@ -291,7 +303,7 @@ def _write_page(
         best_epochs={phase.report.phase: phase.report.best_epoch for phase in phases},
         calibration=judged.calibration.to_dict(),
         reliability_before=judged.reliability_before,
-        names=lambda place: rows[place].paths[0].name,
-        thumbnails=lambda place: thumbnail(rows[place].paths[0], limits),
+        names=lambda place: path_of(place).name,
+        thumbnails=lambda place: thumbnail(path_of(place), limits),
     )
     write_report(page, report.page.parent)
