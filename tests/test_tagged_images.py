@@ -12,6 +12,7 @@ from tagkin.records import ImageFile, ImageRow
 from tagkin.splits import SPLITS
 from tagkin.tag_edits import EditedTags, NewTagEdit
 from tagkin.tagged_images import ResolvedTags, TaggedImages
+from tagkin.variants.incidence import build_incidence, incidence_of
 from tagkin.vocabulary import TagRules
 
 RULES = TagRules(
@@ -70,6 +71,20 @@ def test_tags_and_weights_are_those_of_the_rows(
     for split in SPLITS:
         there = [found.ids[place].decode() for place in found.places_of(split)]
         assert there == sorted(row.id for row in rows if row.split == split)
+
+
+@given(collections, st.integers(1, 3))
+def test_variants_see_the_same_tags_either_way(
+    images: list[tuple[list[dict[str, float]], str | None]], least: int
+) -> None:
+    found = TaggedImages.of(rows_of(images))
+    rows = sorted((row for row in rows_of(images) if row.files), key=lambda row: row.id)
+    expected = build_incidence([RULES.resolve_all(row.tags) for row in rows], least)
+    got = incidence_of(found.resolved(RULES), least)
+    assert got.names == expected.names
+    assert got.counts.tolist() == expected.counts.tolist()
+    assert got.by_image.toarray().tolist() == expected.by_image.toarray().tolist()
+    assert got.by_tag.toarray().tolist() == expected.by_tag.toarray().tolist()
 
 
 def test_a_library_gives_what_its_rows_give_after_edits(tmp_path: Path) -> None:

@@ -32,6 +32,10 @@ class ResolvedTags:
     names: tuple[str, ...]
     labels: Any
 
+    def __len__(self) -> int:
+        """Returns the number of images."""
+        return int(self.labels.shape[0])
+
     def counts(self) -> Counter[str]:
         """Returns the number of images of each tag."""
         found = np.bincount(self.labels.indices, minlength=len(self.names))

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from tagkin.tagged_images import ResolvedTags
+
 METHODS: Final = ("evidence", "dbscan", "fingerprint", "jarowinkler")
 
 __all__ = [
@@ -43,7 +45,7 @@ __all__ = [
 
 
 def find_variants(
-    tags: Sequence[Sequence[str]],
+    tags: "Sequence[Sequence[str]] | ResolvedTags",
     vectors: "NDArray[np.floating[Any]] | None",
     *,
     method: str = "evidence",
@@ -63,7 +65,8 @@ def find_variants(
     there to compare with, and give no probability. The same input and seed give the same proposals.
 
     Args:
-        tags: For each of N images its distinct tags, already folded (case, Unicode, white space).
+        tags: For each of N images its distinct tags, already folded (case, Unicode, white space);
+            or those of many images as arrays.
         vectors: (N, D) float16 or float32, finite: the embedding of each image, in the order of
             ``tags``. None compares spelling and company only, and the evidence says so.
         method: One of `METHODS`.
@@ -96,14 +99,18 @@ def find_variants(
             f"vectors has the shape {vectors.shape}; expected ({len(tags)}, D), a row an image"
         )
     # Imported late: SciPy and scikit-learn take a second that other commands need not wait.
+    from tagkin.tagged_images import ResolvedTags
     from tagkin.variants.apart import split_apart
     from tagkin.variants.baselines import dbscan, fingerprint, jaro_winkler
     from tagkin.variants.evidence import EvidenceSearch
     from tagkin.variants.folding import make_form
-    from tagkin.variants.incidence import build_incidence
+    from tagkin.variants.incidence import build_incidence, incidence_of
     from tagkin.variants.lexicon import open_lexicon
 
-    incidence = build_incidence(tags, min_images)
+    if isinstance(tags, ResolvedTags):
+        incidence = incidence_of(tags, min_images)
+    else:
+        incidence = build_incidence(tags, min_images)
     held = apart or {}
     if method == "jarowinkler":
         return split_apart(jaro_winkler(incidence), held)

@@ -6,9 +6,9 @@ from numpy.typing import NDArray
 from tagkin.decisions import links
 from tagkin.errors import LibraryError
 from tagkin.library import Library
-from tagkin.records import ID_TYPE
 from tagkin.settings import Settings
 from tagkin.tag_edits import EditedTags
+from tagkin.tagged_images import ResolvedTags, TaggedImages
 from tagkin.variants import Proposals, find_variants
 from tagkin.variants.apart import apart_pairs
 from tagkin.vocabulary import TagRules
@@ -54,20 +54,12 @@ def find_in_library(
 
 def _tags_and_vectors(
     library: Library, fingerprint: str, rules: TagRules
-) -> tuple[list[tuple[str, ...]], NDArray[np.float16]]:
-    """Returns the tags and the vectors of the images that have a file and a vector, by id.
-
-    One image is read after the other: all rows of a million would take some 3 GB.
-    """
-    ids, vectors = library.vectors(fingerprint)
-    edits = EditedTags(library.tag_edits(), rules)
-    tags = {
-        row.id: rules.resolve_all(edits.apply(row.id, row.tags))
-        for row in library.iter_images(np.array(ids, ID_TYPE))
-        if row.files
-    }
-    places = [place for place, image in enumerate(ids) if image in tags]
-    if not places:
+) -> tuple[ResolvedTags, NDArray[np.float16]]:
+    """Returns the tags and the vectors of the images that have a file and a vector, by id."""
+    stored = library.stored_vectors(fingerprint)
+    images = TaggedImages.read(library.image_table(), EditedTags(library.tag_edits(), rules))
+    places = stored.find(images.ids)
+    some = np.flatnonzero(places >= 0)
+    if not len(some):
         raise LibraryError("the library has no vectors yet: run 'tagkin embed' first")
-    chosen = vectors if len(places) == len(ids) else vectors[places]
-    return [tags[ids[place]] for place in places], chosen
+    return images.some(some).resolved(rules), stored.gather(places[some])

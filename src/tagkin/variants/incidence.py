@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from tagkin.tagged_images import ResolvedTags
+
 Indices = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Csr = Any
@@ -80,6 +82,24 @@ def build_incidence(tags: Sequence[Sequence[str]], min_images: int) -> Incidence
     return Incidence(
         names=tuple(names),
         counts=np.array([counter[tag] for tag in names], np.int64),
+        by_tag=by_image.T.tocsr(),
+        by_image=by_image,
+    )
+
+
+def incidence_of(resolved: ResolvedTags, min_images: int) -> Incidence:
+    """Does what `build_incidence` does with tags that are arrays already."""
+    counts = resolved.counts()
+    names = sorted(
+        (tag for tag, count in counts.items() if tag and count >= min_images),
+        key=lambda tag: (-counts[tag], tag),
+    )
+    labels = resolved.columns(names)
+    ones = np.ones(len(labels.indices), np.float32)
+    by_image = sparse.csr_matrix((ones, labels.indices, labels.indptr), shape=labels.shape)
+    return Incidence(
+        names=tuple(names),
+        counts=np.array([counts[tag] for tag in names], np.int64),
         by_tag=by_image.T.tocsr(),
         by_image=by_image,
     )
