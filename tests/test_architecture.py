@@ -15,7 +15,7 @@ ROOT = Path(tagkin.__file__).parent
 # are tools, which import none of these.
 STEPS = [
     {"sources", "library"},
-    {"duplicates", "source_changes", "writers"},
+    {"duplicates", "embedded_images", "source_changes", "writers"},
     {"prepare_report", "preparing"},
     {"embeddings"},
     {"distributed", "training", "tagger", "similarity", "variants"},

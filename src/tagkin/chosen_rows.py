@@ -83,9 +83,9 @@ class StoredRows:
 Matrix = NDArray[Any] | ChosenRows | StoredRows
 
 
-def blocks(vectors: Matrix) -> Iterator[NDArray[Any]]:
-    """Yields all rows in blocks, in the order that is quickest to read."""
-    order = vectors.by_place() if isinstance(vectors, StoredRows) else None
-    for start in range(0, len(vectors), _BLOCK):
-        some = slice(start, start + _BLOCK)
-        yield vectors[some if order is None else order[some]]
+def blocks(vectors: Matrix) -> Iterator[tuple[NDArray[np.intp], NDArray[Any]]]:
+    """Yields the numbers of some rows and these rows, in the order that is quickest to read."""
+    order = vectors.by_place() if isinstance(vectors, StoredRows) else np.arange(len(vectors))
+    for start in range(0, len(order), _BLOCK):
+        rows = order[start : start + _BLOCK]
+        yield rows, vectors[rows]

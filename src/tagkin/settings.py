@@ -164,8 +164,8 @@ class Settings(BaseSettings):
         2.0,
         ge=0,
         allow_inf_nan=False,
-        description="GiB of vectors that train holds in memory; if there are more, those to train "
-        "on are read from the disk in every epoch",
+        description="GiB of vectors that train and variants hold in memory; if there are more, "
+        "they are read from the disk as often as they are needed",
     )
     rank: Rank = Field(
         "margin",

@@ -36,7 +36,7 @@ def test_rows_are_read_as_from_memory(stored: StoredRows) -> None:
     some = np.array([7, 300, 2])
     np.testing.assert_array_equal(stored[some], held[some])
     np.testing.assert_array_equal(stored.some(some).read(), held[some])
-    together = np.concatenate(list(blocks(stored)))
+    together = np.concatenate([block for _, block in blocks(stored)])
     assert sorted(together[:, 0].tolist()) == sorted(held[:, 0].tolist())
 
 

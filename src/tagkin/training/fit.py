@@ -162,10 +162,10 @@ def prior_log_odds(labels: Any) -> NDArray[np.float32]:
 def _moments(vectors: Matrix) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Returns the mean and the standard deviation of each column."""
     mean = np.zeros(vectors.shape[1])
-    for block in blocks(vectors):
+    for _, block in blocks(vectors):
         mean += block.sum(axis=0, dtype=np.float64)
     mean /= len(vectors)
     squares = np.zeros_like(mean)
-    for block in blocks(vectors):
+    for _, block in blocks(vectors):
         squares += np.square(block - mean).sum(axis=0)
     return mean.astype(np.float32), np.sqrt(squares / len(vectors)).astype(np.float32)

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagkin.chosen_rows import ChosenRows, Matrix, StoredRows
+from tagkin.embedded_images import EmbeddedImages
 from tagkin.errors import LibraryError, TaggerError, VocabularyError
 from tagkin.library import Library
 from tagkin.settings import Settings
 from tagkin.splits import SPLITS, Split
-from tagkin.tag_edits import EditedTags
 from tagkin.tagged_images import TaggedImages
 from tagkin.training.score_blocks import tag_counts
 from tagkin.vocabulary import TagRules, Vocabulary
@@ -50,8 +50,8 @@ class LearningSet:
             TaggerError: The training or the validation split is empty.
         """
         rules = TagRules.from_settings(settings, library.decisions())
-        images, counted, vectors = embedded_images(library, fingerprint, rules, settings)
-        return cls.of(images, vectors, rules, settings, counted=counted)
+        found = embedded_images(library, fingerprint, rules, settings)
+        return cls.of(found.images, found.vectors, rules, settings, counted=found.every)
 
     @classmethod
     def of(
@@ -124,31 +124,13 @@ class LearningSet:
 
 def embedded_images(
     library: Library, fingerprint: str, rules: TagRules, settings: Settings
-) -> tuple[TaggedImages, TaggedImages, NDArray[Any] | StoredRows]:
-    """Returns the images of a prepared library that have a vector of a backbone.
-
-    Args:
-        library: The library.
-        fingerprint: The backbone's.
-        rules: By whose folding edits find the tags of an image.
-        settings: How much memory vectors may take; more of them stay on disk.
-
-    Returns:
-        Those images; all images that have a file; and the vectors of the former, float16 of shape
-        (images, dimension).
+) -> EmbeddedImages:
+    """Reads the images of a prepared library that have a vector; see `EmbeddedImages.read`.
 
     Raises:
         LibraryError: The library is not prepared, or has no vectors of this backbone.
     """
-    stored = library.stored_vectors(fingerprint)
-    every = TaggedImages.read(library.image_table(), EditedTags(library.tag_edits(), rules))
-    places = stored.find(every.ids)
-    some = np.flatnonzero(places >= 0)
-    if not len(some):
-        raise LibraryError("the library has no vectors yet: run 'tagkin embed' first")
+    found = EmbeddedImages.read(library, fingerprint, rules, settings)
     if not library.state.prepared:
         raise LibraryError("the last 'tagkin prepare' did not finish: run it again, it goes on")
-    rows = StoredRows(stored, places[some])
-    fits = rows.nbytes <= settings.max_vector_memory * 2**30
-    images = every if len(some) == len(every) else every.some(some)
-    return images, every, rows.read() if fits else rows
+    return found

@@ -65,12 +65,14 @@ def try_merges_in_library(
         VocabularyError, TaggerError: See `try_merges`.
     """
     accepted = TagRules.from_settings(settings, library.decisions())
-    images, _, vectors = embedded_images(library, fingerprint, accepted, settings)
+    found = embedded_images(library, fingerprint, accepted, settings)
     if merges is None:
         before, after = replace(accepted, merges={}), accepted
     else:
         before, after = accepted, replace(accepted, merges={**accepted.merges, **merges})
-    return try_merges(images, vectors, before, after, settings, repeats=repeats, progress=progress)
+    return try_merges(
+        found.images, found.vectors, before, after, settings, repeats=repeats, progress=progress
+    )
 
 
 def try_merges(

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from tagkin.chosen_rows import StoredRows
     from tagkin.tagged_images import ResolvedTags
 
 METHODS: Final = ("evidence", "dbscan", "fingerprint", "jarowinkler")
@@ -46,7 +47,7 @@ __all__ = [
 
 def find_variants(
     tags: "Sequence[Sequence[str]] | ResolvedTags",
-    vectors: "NDArray[np.floating[Any]] | None",
+    vectors: "NDArray[np.floating[Any]] | StoredRows | None",
     *,
     method: str = "evidence",
     min_images: int = 3,
@@ -68,7 +69,8 @@ def find_variants(
         tags: For each of N images its distinct tags, already folded (case, Unicode, white space);
             or those of many images as arrays.
         vectors: (N, D) float16 or float32, finite: the embedding of each image, in the order of
-            ``tags``. None compares spelling and company only, and the evidence says so.
+            ``tags``, in memory or on disk. None compares spelling and company only, and the
+            evidence says so.
         method: One of `METHODS`.
         min_images: Tags on fewer images are left out.
         eps: For ``dbscan``: the largest cosine distance of neighbours.
@@ -94,11 +96,12 @@ def find_variants(
         raise SettingsError(
             "min_images and min_samples must be 1 or more, and eps above 0 and at most 2"
         )
-    if vectors is not None and (vectors.ndim != 2 or len(vectors) != len(tags)):
+    if vectors is not None and (len(vectors.shape) != 2 or len(vectors) != len(tags)):
         raise ValueError(
             f"vectors has the shape {vectors.shape}; expected ({len(tags)}, D), a row an image"
         )
     # Imported late: SciPy and scikit-learn take a second that other commands need not wait.
+    from tagkin.chosen_rows import StoredRows
     from tagkin.tagged_images import ResolvedTags
     from tagkin.variants.apart import split_apart
     from tagkin.variants.baselines import dbscan, fingerprint, jaro_winkler
@@ -122,7 +125,8 @@ def find_variants(
                 "the method 'dbscan' compares vectors, and there are none: run 'tagkin embed' "
                 "first, or choose the method 'evidence'"
             )
-        return split_apart(dbscan(incidence, vectors, eps, min_samples), held)
+        held_vectors = vectors.read() if isinstance(vectors, StoredRows) else vectors
+        return split_apart(dbscan(incidence, held_vectors, eps, min_samples), held)
     lexicon = open_lexicon(
         [make_form(tag) for tag in incidence.names], synonyms, installed=dictionaries
     )

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from tagkin.chosen_rows import Matrix
 from tagkin.variants.apart import stays_apart
 from tagkin.variants.calibration import ContentModel, fit_content
 from tagkin.variants.candidates import (
@@ -51,7 +52,7 @@ class EvidenceSearch:
     def __init__(
         self,
         incidence: Incidence,
-        vectors: NDArray[np.floating] | None,
+        vectors: Matrix | None,
         seed: int,
         parts: Sequence[Part] = ("context", "visual"),
         apart: Mapping[frozenset[str], float | None] | None = None,

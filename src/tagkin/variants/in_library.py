@@ -1,14 +1,9 @@
 """Variants among the tags of a library."""
 
-import numpy as np
-from numpy.typing import NDArray
-
 from tagkin.decisions import links
-from tagkin.errors import LibraryError
+from tagkin.embedded_images import EmbeddedImages
 from tagkin.library import Library
 from tagkin.settings import Settings
-from tagkin.tag_edits import EditedTags
-from tagkin.tagged_images import ResolvedTags, TaggedImages
 from tagkin.variants import Proposals, find_variants
 from tagkin.variants.apart import apart_pairs
 from tagkin.vocabulary import TagRules
@@ -37,10 +32,10 @@ def find_in_library(
     """
     decisions = library.decisions()
     rules = TagRules.from_settings(settings, decisions)
-    tags, vectors = _tags_and_vectors(library, fingerprint, rules)
+    found = EmbeddedImages.read(library, fingerprint, rules, settings)
     return find_variants(
-        tags,
-        vectors,
+        found.images.resolved(rules),
+        found.vectors,
         method=method,
         min_images=min_images,
         eps=eps,
@@ -50,16 +45,3 @@ def find_in_library(
         synonyms=settings.synonyms,
         dictionaries=settings.dictionaries,
     )
-
-
-def _tags_and_vectors(
-    library: Library, fingerprint: str, rules: TagRules
-) -> tuple[ResolvedTags, NDArray[np.float16]]:
-    """Returns the tags and the vectors of the images that have a file and a vector, by id."""
-    stored = library.stored_vectors(fingerprint)
-    images = TaggedImages.read(library.image_table(), EditedTags(library.tag_edits(), rules))
-    places = stored.find(images.ids)
-    some = np.flatnonzero(places >= 0)
-    if not len(some):
-        raise LibraryError("the library has no vectors yet: run 'tagkin embed' first")
-    return images.some(some).resolved(rules), stored.gather(places[some])

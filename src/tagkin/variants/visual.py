@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tagkin.chosen_rows import Matrix, blocks
+from tagkin.unit_vectors import unit
 from tagkin.variants.incidence import Floats, Incidence, PairSets
 
 _COMPONENTS = 128
@@ -13,7 +15,6 @@ _LEAST_BETWEEN = 0.02
 _MOST_IMAGES = 30.0
 _IMAGE_POWER = 0.8
 """Images of one tag are often a series, so n of them count as ``min(n, 30) ** 0.8``."""
-_BLOCK = 8192
 
 Vectors = NDArray[np.float32]
 
@@ -36,7 +37,7 @@ class VisualSpace:
     units: Vectors
 
 
-def build_space(incidence: Incidence, vectors: NDArray[np.floating]) -> VisualSpace | None:
+def build_space(incidence: Incidence, vectors: Matrix) -> VisualSpace | None:
     """Whitens the image vectors and finds the directions that tell tags apart.
 
     Principal components, then the two-covariance form of probabilistic linear discriminant
@@ -45,7 +46,7 @@ def build_space(incidence: Incidence, vectors: NDArray[np.floating]) -> VisualSp
 
     Args:
         incidence: T tags over N images.
-        vectors: (N, D) float16 or float32, finite.
+        vectors: (N, D) float16 or float32, finite, in memory or on disk.
 
     Returns:
         None if there are too few tags or images to tell anything.
@@ -112,20 +113,13 @@ def _effective(counts: Floats) -> Floats:
     return result
 
 
-def _principal(vectors: NDArray[np.floating]) -> Vectors:
+def _principal(vectors: Matrix) -> Vectors:
     """(N, d) float32: rows at length one, centred, on their first principal components."""
-
-    def rows(start: int) -> Vectors:
-        part = np.asarray(vectors[start : start + _BLOCK], np.float32)
-        unit: Vectors = part / np.maximum(np.linalg.norm(part, axis=1, keepdims=True), 1e-9)
-        return unit
-
     count, width = vectors.shape
-    starts = range(0, count, _BLOCK)
     total = np.zeros(width)
     scatter = np.zeros((width, width))
-    for start in starts:
-        part = rows(start)
+    for _, block in blocks(vectors):
+        part = unit(block.astype(np.float32))
         total += part.sum(axis=0, dtype=np.float64)
         scatter += part.T @ part
     mean = total / count
@@ -133,4 +127,7 @@ def _principal(vectors: NDArray[np.floating]) -> Vectors:
     keep = np.argsort(-values, kind="stable")[: min(_COMPONENTS, width, count - 1)]
     # The sign of an eigenvector is arbitrary; nothing below depends on it.
     basis, centre = axes[:, keep].astype(np.float32), mean.astype(np.float32)
-    return np.concatenate([(rows(start) - centre) @ basis for start in starts])
+    projected = np.empty((count, len(keep)), np.float32)
+    for rows, block in blocks(vectors):
+        projected[rows] = (unit(block.astype(np.float32)) - centre) @ basis
+    return projected
