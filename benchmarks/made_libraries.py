@@ -1,8 +1,9 @@
 """Large libraries of records and vectors without image files, drawn as real collections are.
 
 Vectors lie between real vectors and their neighbours, moved by the differences of other neighbours:
-clustered as real embeddings are. Tags follow Zipf's law, most of them go with what an image looks
-like, and a few in a hundred images are near-duplicates of others.
+clustered as real embeddings are. Tags follow Zipf's law. Two in three of an image's tags are those
+of its topic, which alike vectors share; all but the most frequent tags belong to some topics only.
+A few in a hundred images are near-duplicates of others.
 """
 
 import argparse
@@ -28,7 +29,7 @@ FINGERPRINT = "made-up"
 
 _AT_ONCE = 20_000
 _NEAREST = 10
-_TAGS_OF_IMAGE = 12
+_TOPICS = 300
 _FOLDERS = 500
 _DUPLICATES = 0.03
 _DAY = 24 * 3600 * 10**9
@@ -62,12 +63,14 @@ class MadeCollection:
         self._base = base
         units = base / np.maximum(np.linalg.norm(base, axis=1, keepdims=True), 1e-9)
         self._near = np.argsort(-(units @ units.T), axis=1)[:, 1 : _NEAREST + 1]
+        centres = self._rng.choice(len(base), min(_TOPICS, len(base)), replace=False)
+        self._topic = np.argmax(units @ units[centres].T, axis=1)
         self.names = np.array(words(tags, self._rng), object)
         frequency = 1 / (10 + np.arange(tags))
         frequency[9::10] = 0  # misspellings stand for the tag before them
         self._frequency = np.cumsum(frequency / frequency.sum())
         size = max(20, tags // 50)
-        self._of_look = self._draw_tags(len(base) * size).reshape(len(base), size)
+        self._of_topic = self._draw_tags(len(centres) * size).reshape(len(centres), size)
         self._last_hash = np.zeros(1, np.uint64)
 
     def _draw_tags(self, count: int) -> NDArray[np.int64]:
@@ -88,7 +91,8 @@ class MadeCollection:
 
     def _rows(self, look: NDArray[np.int64], count: int) -> pa.Table:
         rng = self._rng
-        own = self._of_look[look[:, None], rng.integers(self._of_look.shape[1], size=(count, 8))]
+        topic = self._topic[look]
+        own = self._of_topic[topic[:, None], rng.integers(self._of_topic.shape[1], size=(count, 8))]
         any_ = self._draw_tags(count * 4).reshape(count, 4)
         drawn = np.concatenate([own, any_], axis=1)
         misspelled = (drawn % 10 == 8) & (drawn + 1 < len(self.names))

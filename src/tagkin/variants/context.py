@@ -42,15 +42,17 @@ def context_features(incidence: Incidence, sets: PairSets) -> tuple[Floats, Floa
 
     scale_a, scale_b = np.minimum(1, _MOST_IMAGES / size_a), np.minimum(1, _MOST_IMAGES / size_b)
     n_a, n_b = size_a * scale_a, size_b * scale_b
-    seen = _log_factor(in_a * scale_a[row], in_b * scale_b[row], n_a[row], n_b[row], rate[column])
+    prior = _Prior(rate)
+    seen = prior.log_factor(in_a * scale_a[row], in_b * scale_b[row], n_a, n_b, row, column)
     seen = np.clip(seen, -_MOST_PER_TAG, _MOST_PER_TAG)
     # Tags on neither set agree as well, a little; they are far too many to list, so sum them by
     # their rate in the collection, then take out those that were seen and the pair itself.
     sizes, which = np.unique(np.stack([n_a, n_b]), axis=1, return_inverse=True)
     absent = _absent(sizes[0], sizes[1], rate)[which.ravel()]
-    unseen = absent - np.bincount(row, _log_absent(n_a[row], n_b[row], rate[column]), pairs)
-    unseen -= _log_absent(n_a, n_b, rate[sets.a])
-    unseen -= np.where(sets.a == sets.b, 0, _log_absent(n_a, n_b, rate[sets.b]))
+    unseen = absent - np.bincount(row, prior.log_absent(n_a, n_b, row, column), pairs)
+    each = np.arange(pairs)
+    unseen -= prior.log_absent(n_a, n_b, each, sets.a)
+    unseen -= np.where(sets.a == sets.b, 0, prior.log_absent(n_a, n_b, each, sets.b))
     factor = np.bincount(row, seen, pairs) + np.maximum(unseen, 0)
     return np.asarray(factor, np.float64), np.asarray(cosine, np.float64)
 
@@ -75,47 +77,72 @@ def _sizes(sets: Csr) -> Floats:
 
 def _co_counts(incidence: Incidence, sets: PairSets) -> tuple[Indices, Indices, Floats, Floats]:
     """Aligned counts of each co-tag seen in either set: pair, tag, count in A, count in B."""
-    tags = max(len(incidence.names), 1)
-    places, values = [], []
-    for side in (sets.only_a, sets.only_b):
-        counts = (side @ incidence.by_image).tocoo()
-        row, column = counts.row.astype(np.int64), counts.col.astype(np.int64)
-        keep = (column != sets.a[row]) & (column != sets.b[row])
-        places.append(row[keep] * tags + column[keep])
-        values.append(counts.data[keep].astype(np.float64))
-    keys, inverse = np.unique(np.concatenate(places), return_inverse=True)
-    split = len(places[0])
-    in_a, in_b = np.zeros(len(keys)), np.zeros(len(keys))
-    in_a[inverse[:split]] = values[0]
-    in_b[inverse[split:]] = values[1]
-    return keys // tags, keys % tags, in_a, in_b
+    in_a, in_b = (side @ incidence.by_image for side in (sets.only_a, sets.only_b))
+    # One number with two parts aligns them at the speed of an addition.
+    both = (in_a.astype(np.complex128) + 1j * in_b).tocsr()
+    row = np.repeat(np.arange(len(sets.a)), np.diff(both.indptr))
+    column = both.indices.astype(np.int64)
+    keep = (column != sets.a[row]) & (column != sets.b[row])
+    return row[keep], column[keep], both.data.real[keep], both.data.imag[keep]
 
 
-def _log_factor(k_a: Floats, k_b: Floats, n_a: Floats, n_b: Floats, rate: Floats) -> Floats:
-    alpha, beta = _STRENGTH * rate, _STRENGTH * (1 - rate)
+class _Prior:
+    """Beta priors around the rates of T tags; log gammas are by far the most of the work.
 
-    def evidence(k: Floats, n: Floats) -> Floats:
-        """Log of B(alpha + k, beta + n - k) / B(alpha, beta)."""
-        drawn = gammaln(alpha + k) - gammaln(alpha) + gammaln(beta + n - k) - gammaln(beta)
-        return np.asarray(drawn - gammaln(_STRENGTH + n) + gammaln(_STRENGTH), np.float64)
+    Args:
+        rate: (T,) share of the images with each tag.
+    """
 
-    return evidence(k_a + k_b, n_a + n_b) - evidence(k_a, n_a) - evidence(k_b, n_b)
+    def __init__(self, rate: Floats) -> None:
+        self._alpha, self._beta = _STRENGTH * rate, _STRENGTH * (1 - rate)
+        self._log_alpha, self._log_beta = gammaln(self._alpha), gammaln(self._beta)
 
+    def log_factor(
+        self, k_a: Floats, k_b: Floats, n_a: Floats, n_b: Floats, row: Indices, column: Indices
+    ) -> Floats:
+        """(E,) log Bayes factors of E pairs ``row`` of sets and tags ``column``.
 
-def _log_absent(n_a: Floats, n_b: Floats, rate: Floats) -> Floats:
-    zero = np.zeros_like(n_a)
-    return _log_factor(zero, zero, n_a, n_b, rate)
+        Args:
+            k_a: (E,) images with the tag in the first set.
+            k_b: (E,) images with the tag in the second set.
+            n_a: (P,) images in the first set.
+            n_b: (P,) images in the second set.
+            row: (E,) places of pairs.
+            column: (E,) places of tags.
+        """
+
+        def evidence(k: Floats, n: Floats) -> Floats:
+            """Log of B(alpha + k, beta + n - k) / B(alpha, beta)."""
+            found = self._absent(n, row, column, k)
+            some = np.flatnonzero(k)
+            alpha = self._alpha[column[some]]
+            found[some] += gammaln(alpha + k[some]) - self._log_alpha[column[some]]
+            return found
+
+        return evidence(k_a + k_b, n_a + n_b) - evidence(k_a, n_a) - evidence(k_b, n_b)
+
+    def log_absent(self, n_a: Floats, n_b: Floats, row: Indices, column: Indices) -> Floats:
+        """`log_factor` of tags that are in neither set."""
+        whole, first, second = (self._absent(n, row, column) for n in (n_a + n_b, n_a, n_b))
+        return whole - first - second
+
+    def _absent(self, n: Floats, row: Indices, column: Indices, k: Floats | None = None) -> Floats:
+        left = n[row] if k is None else n[row] - k
+        found = gammaln(self._beta[column] + left) - self._log_beta[column]
+        found -= (gammaln(_STRENGTH + n) - gammaln(_STRENGTH))[row]
+        return np.asarray(found, np.float64)
 
 
 def _absent(n_a: Floats, n_b: Floats, rate: Floats) -> Floats:
-    """(P,) sum of `_log_absent` over all tags, with their rates gathered into bins."""
+    """(P,) sum of `_Prior.log_absent` over all tags, with their rates gathered into bins."""
     logs = np.log(rate)
     edges = np.linspace(logs.min(), logs.max() + 1e-9, _RATE_BINS + 1)
     bins = np.clip(np.searchsorted(edges, logs, side="right") - 1, 0, _RATE_BINS - 1)
     members = np.bincount(bins, minlength=_RATE_BINS)
     total = np.bincount(bins, rate, _RATE_BINS)
     result = np.zeros(len(n_a))
+    each = np.arange(len(n_a))
     for place in np.flatnonzero(members):
-        mean = np.full(len(n_a), total[place] / members[place])
-        result += members[place] * _log_absent(n_a, n_b, mean)
+        mean = _Prior(np.array([total[place] / members[place]]))
+        result += members[place] * mean.log_absent(n_a, n_b, each, np.zeros_like(each))
     return result
