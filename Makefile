@@ -9,6 +9,8 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 # With the extras and what the tests need, which the demo doesn't.
 DEVELOPED := $(VENV)/.developed
+# Two processes, whatever the number of cores: each holds networks in memory, and Keras uses the rest.
+AT_ONCE := -n 2 --dist loadfile
 
 .PHONY: demo test check bench clean slow
 
@@ -16,7 +18,7 @@ demo: $(INSTALLED)
 	$(BIN)/tagkin demo
 
 test: $(DEVELOPED)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(AT_ONCE)
 
 slow: $(DEVELOPED)
 	$(BIN)/python -m pytest -m "slow or fault"
@@ -25,7 +27,7 @@ check: $(DEVELOPED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(AT_ONCE)
 
 bench: $(DEVELOPED)
 	$(BIN)/python benchmarks/embed.py --write docs/benchmarks.md
