@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from object_store import Bucket, serve_bucket
 
 import tagkin
 from tagkin.backbones import BackboneConfig, Runtime, open_backbone, resolve_backbone
@@ -118,6 +119,12 @@ def demo_copy(demo_library: Demo, tmp_path: Path) -> Demo:
     shutil.copytree(demo_library.path, path)
     settings = demo_library.settings.model_copy(update={"library": path})
     return Demo(path, settings, demo_library.config, demo_library.report)
+
+
+@pytest.fixture(scope="session")
+def object_store(clean_environment: None) -> Iterator[Bucket]:
+    """An empty bucket on a real S3 server of this session, to which the environment leads."""
+    yield from serve_bucket()
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ STEPS = [
     {"sources", "library"},
     {"duplicates", "embedded_images", "source_changes", "writers"},
     {"prepare_report", "preparing"},
-    {"embeddings"},
+    {"embeddings", "reading", "thumbnails_ahead"},
     {"distributed", "training", "tagger", "similarity", "variants"},
     {"recommending", "checking", "suspects"},
     {"web"},

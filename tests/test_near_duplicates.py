@@ -1,6 +1,8 @@
 """Near-duplicates by perceptual hash: exact, and of use on real pictures."""
 
 import io
+import random
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -34,20 +36,76 @@ HASH = st.integers(0, 2**64 - 1)
 FLIPS = st.lists(st.integers(0, 63), unique=True, max_size=10)
 
 
-@settings(deadline=None, max_examples=150)
-@given(
-    st.lists(st.tuples(HASH, st.lists(FLIPS, max_size=4)), min_size=1, max_size=8),
-    st.integers(0, 8),
-)
-def test_equals_comparing_all_pairs(planted: list[tuple[int, list[list[int]]]], far: int) -> None:
+PLANTED = st.lists(st.tuples(HASH, st.lists(FLIPS, max_size=4)), min_size=1, max_size=8)
+
+
+def planted_hashes(planted: list[tuple[int, list[list[int]]]]) -> list[int]:
     hashes = []
     for start, neighbours in planted:
         hashes.append(start)
         for flips in neighbours:
             hashes.append(hashes[-1] ^ sum(1 << bit for bit in flips))
+    return hashes
+
+
+@settings(deadline=None, max_examples=150)
+@given(PLANTED, st.integers(0, 8))
+def test_equals_comparing_all_pairs(planted: list[tuple[int, list[list[int]]]], far: int) -> None:
+    hashes = planted_hashes(planted)
     groups = group_by_hash(np.array(hashes, np.uint64), far)
     assert (groups.dtype, groups.shape) == (np.int64, (len(hashes),))
     assert same(groups) == brute_force(hashes, far)
+
+
+@settings(deadline=None, max_examples=150)
+@given(PLANTED, st.integers(0, 8), st.randoms(use_true_random=False))
+def test_new_hashes_join_the_groups_that_are_there(
+    planted: list[tuple[int, list[list[int]]]], far: int, rng: random.Random
+) -> None:
+    hashes = planted_hashes(planted)
+    rng.shuffle(hashes)
+    new = len(hashes) // 9
+    known = group_by_hash(np.array(hashes[new:], np.uint64), far)
+    before = np.concatenate([np.full(new, -1), known])
+    groups = group_by_hash(np.array(hashes, np.uint64), far, before)
+    assert same(groups) == brute_force(hashes, far)
+
+
+@pytest.mark.parametrize("new", [1, 40])
+def test_groups_that_are_there_are_only_joined(new: int) -> None:
+    rng = np.random.default_rng(new)
+    hashes = rng.integers(0, 2**64, 2000, np.uint64)
+    hashes[1000:] = hashes[:1000] ^ np.uint64(0b111_1000)  # each with a bridge in between
+    bridges = rng.permutation(1000)[:new]
+    every = np.concatenate([hashes, hashes[bridges] ^ np.uint64(0b1_1000)])
+    known = np.concatenate([np.arange(2000), np.full(new, -1)])
+    groups = group_by_hash(every, 2, known)
+    assert same(groups[:50]) == same(group_by_hash(every, 2)[:50])
+    assert len(set(groups)) == 2000 - new
+    assert (groups[bridges] == groups[bridges + 1000]).all()
+    assert (groups[2000:] == groups[bridges]).all()
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.integers(0, 2**32), st.sampled_from([12, 16, 20]), st.integers(1, 4), st.booleans())
+def test_crowds_of_hashes_that_are_nearly_the_same(
+    seed: int, width: int, far: int, scattered: bool
+) -> None:
+    rng = np.random.default_rng(seed)
+    hashes = rng.integers(0, 2**width, 150, np.uint64)
+    if scattered:  # over all bits
+        hashes = hashes * np.uint64(0x0001_0004_0010_0041)
+    assert same(group_by_hash(hashes, far)) == brute_force(hashes.tolist(), far)
+
+
+@pytest.mark.parametrize("bits", [17, 26])
+def test_many_nearly_equal_hashes_take_little_memory(bits: int) -> None:
+    hashes = np.random.default_rng(0).integers(0, 2**bits, 6_000, np.uint64)
+    tracemalloc.start()
+    groups = group_by_hash(hashes, 4)
+    assert tracemalloc.get_traced_memory()[1] < 300 * 2**20
+    tracemalloc.stop()
+    assert len(set(groups)) < 6_000
 
 
 @pytest.mark.parametrize("distance", range(0, 16, 3))

@@ -15,7 +15,8 @@ import pytest
 from helpers_collection import add, bomb, collection, encode, picture
 from PIL import Image
 
-from tagkin import images, preparing
+import tagkin
+from tagkin import images
 from tagkin.library import Library
 from tagkin.prepare_report import PrepareReport
 from tagkin.preparing import content_id, prepare
@@ -263,12 +264,12 @@ def test_a_second_run_changes_nothing_and_reads_nothing_again(
     before = library.images()
     read = []
 
-    def counting(path: Path, limits: images.ImageLimits) -> bytes:
+    def counting(path: Path, limits: images.ImageLimits) -> tuple[bytes, int | None]:
         read.append(path.name)
         return original(path, limits)
 
-    original = images.read_bytes
-    monkeypatch.setattr(images, "read_bytes", counting)
+    original = images.read_dated
+    monkeypatch.setattr(images, "read_dated", counting)
     second = run(library, folder)
     assert read == ["bad.png"]
     assert library.images() == before
@@ -282,7 +283,7 @@ def test_edited_tags_are_read_without_the_image(
 ) -> None:
     path = add(folder, "a.png", picture(1), "old, kept")
     run(library, folder)
-    monkeypatch.setattr(images, "read_bytes", None)
+    monkeypatch.setattr(images, "read_dated", None)
     path.with_name("a.png.txt").write_text("kept, new")
     assert run(library, folder).vocabulary.counts == {"kept": 1, "new": 1}
     assert by_name(library)["a.png"].tags == ("kept", "new")
@@ -487,13 +488,17 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path: Path, folder: Path) -> None
 
     rng, interrupted = random.Random(0), 0
     path = tmp_path / "killed"
-    environment = {**os.environ, "PYTHONPATH": str(Path(preparing.__file__).parent.parent)}
+    versions = path / "images.lance" / "_versions"
+    environment = {**os.environ, "PYTHONPATH": str(Path(tagkin.__file__).parent.parent)}
     for _ in range(6):
         command = [sys.executable, "-c", _PREPARE, str(folder), str(path)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:
             assert process.stdout is not None
             assert process.stdout.readline() == b"ready\n"
-            time.sleep(rng.uniform(0.05, 0.6))
+            wanted = len(list(versions.glob("*"))) + rng.randrange(1, 8)
+            while process.poll() is None and len(list(versions.glob("*"))) < wanted:
+                time.sleep(0.01)
+            time.sleep(rng.uniform(0, 0.05))
             process.send_signal(signal.SIGKILL)
         library = Library.open(path)
         interrupted += bool(library.images()) and not library.state.prepared

@@ -164,14 +164,14 @@ def test_truncated_images_are_used_if_the_owner_says_so(library: Library, folder
 def test_an_image_that_takes_too_long_is_given_up(
     library: Library, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = images.read_bytes
+    original = images.read_dated
 
-    def slow(path: Path, limits: ImageLimits) -> bytes:
+    def slow(path: Path, limits: ImageLimits) -> tuple[bytes, int | None]:
         if path.name == "1.png":
             time.sleep(2)
         return original(path, limits)
 
-    monkeypatch.setattr(images, "read_bytes", slow)
+    monkeypatch.setattr(images, "read_dated", slow)
     report = run(library, folder, settings={"read_timeout": 0.5})
     assert report.files == 3
     (problem,) = report.problems

@@ -4,11 +4,13 @@ import random
 from collections import Counter
 from collections.abc import Sequence
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.sparse import coo_array
 
-from tagkin.splits import SPLITS, Split, assign_splits
+from tagkin.splits import NO_SPLIT, SPLITS, Split, deal_out, splits_of_groups
 
 FRACTIONS: dict[Split, float] = {"train": 0.7, "validation": 0.15, "test": 0.15}
 
@@ -20,8 +22,31 @@ def split(
     fractions: dict[Split, float] = FRACTIONS,
     seed: int = 0,
 ) -> list[Split]:
-    groups = groups or [f"{number:06}" for number in range(len(tags))]
-    return assign_splits(groups, tags, existing or [None] * len(tags), fractions, seed)
+    """Returns the split of each image, given what each has in words."""
+    names, numbers = np.unique(
+        np.array(groups or [f"{n:06}" for n in range(len(tags))], str), return_inverse=True
+    )
+    own = np.array([SPLITS.index(s) if s else NO_SPLIT for s in existing or [None] * len(tags)])
+    of_groups = splits_of_groups(numbers, own.astype(np.int8), len(names))
+    all_tags = sorted({tag for one in tags for tag in one})
+    place = {tag: number for number, tag in enumerate(all_tags)}
+    pairs = [(group, place[tag]) for group, one in zip(numbers, tags, strict=True) for tag in one]
+    rows, columns = np.array(pairs, int).reshape(-1, 2).T
+    labels = coo_array(
+        (np.ones(len(rows), int), (rows, columns)), shape=(len(names), len(place))
+    ).tocsr()
+    sizes = np.bincount(numbers, minlength=len(names))
+    is_open = of_groups == NO_SPLIT
+    there = [of_groups == number for number in range(len(SPLITS))]
+    of_groups[is_open] = deal_out(
+        sizes[is_open],
+        labels[np.flatnonzero(is_open)],
+        np.array([sizes[here].sum() for here in there]),
+        np.array([labels[np.flatnonzero(here)].sum(axis=0) for here in there]),
+        fractions,
+        seed,
+    )
+    return [SPLITS[n] for n in np.where(own == NO_SPLIT, of_groups[numbers], own).tolist()]
 
 
 def random_tags(images: int, tags: int, rng: random.Random) -> list[list[str]]:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections import Counter, defaultdict
 from pathlib import Path
 
 import pytest
@@ -20,9 +21,14 @@ def row(split: Split, *tags: str) -> ImageRow:
 
 
 def report(rows: list[ImageRow], rules: TagRules, least: int = 2) -> VocabularyReport:
-    tags = [rules.resolve_all(one.tags) for one in rows]
-    vocabulary = Vocabulary.build(tags, min_tag_occurrences=least, exclude=rules.excluded)
-    return report_tags(rows, rules, vocabulary)
+    raw, tags = Counter[str](), defaultdict[str, Counter[Split]](Counter)
+    for one in rows:
+        raw.update(one.tags)
+        for tag in rules.resolve_all(one.tags):
+            tags[tag][one.split or "train"] += 1
+    counts = {tag: found.total() for tag, found in tags.items()}
+    vocabulary = Vocabulary.of_counts(counts, min_tag_occurrences=least, exclude=rules.excluded)
+    return report_tags(raw, tags, rules, vocabulary)
 
 
 ROWS = [

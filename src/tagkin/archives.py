@@ -13,8 +13,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tagkin import remote_files
+from tagkin.remote_paths import RemotePath, as_path
+
 _MARK = ".tar!"
 _MOST_OPEN = 64  # archives whose members are remembered
+_MOST_REMOTE = 1024  # the same on stores, for it takes long to go through one
+
+_Archive = tuple[Path, int, int]  # and its size and time of change
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +56,7 @@ def member_path(archive: Path, name: str) -> Path:
         archive: Its name ends in ``.tar``.
         name: As `iter_members` gives it.
     """
-    return Path(f"{archive}!") / name
+    return as_path(f"{archive}!/{name}")
 
 
 def iter_members(archive: Path) -> Iterator[Member]:
@@ -62,9 +68,22 @@ def iter_members(archive: Path) -> Iterator[Member]:
         OSError: The archive can't be read.
         ValueError: It is damaged from here on.
     """
+    if isinstance(archive, RemotePath):  # read once, whatever comes of it
+        members, damage = _INDEX.members(archive)
+        yield from members.values()
+        if damage is not None:
+            raise damage
+        return
+    yield from _walk(archive)
+
+
+def _walk(archive: Path) -> Iterator[Member]:
     try:
         # Without compression, for a compressed archive can't be read at any place.
-        with tarfile.open(archive, "r:", errors="surrogateescape") as tar:
+        with (
+            remote_files.open_binary(archive) as file,
+            tarfile.open(fileobj=file, mode="r:", errors="surrogateescape") as tar,
+        ):
             while (found := tar.next()) is not None:
                 tar.members.clear()  # type: ignore[attr-defined]  # tarfile would remember them all
                 name = _plain_name(found.name)
@@ -80,16 +99,24 @@ def iter_members(archive: Path) -> Iterator[Member]:
 def stat(path: Path) -> tuple[int, int]:
     """Returns size and time of change in nanoseconds of a file, in an archive or not.
 
-    The time of a file in an archive is that of the archive.
+    The time of a file in an archive is that of the archive. What is on a web server is asked by
+    `tagkin.images.status`.
 
     Raises:
         OSError: There is no such file.
     """
     inside = _split(path)
     if inside is None:
-        status = path.stat()
-        return status.st_size, status.st_mtime_ns
-    return _INDEX.find(*inside).size, inside[0].stat().st_mtime_ns
+        return _status(path)
+    return _INDEX.find(*inside).size, _status(inside[0])[1]
+
+
+def seems_there(path: Path) -> bool:
+    """Returns whether a file, in an archive or not, is there; web servers aren't asked."""
+    try:
+        return remote_files.is_on_web(path) or bool(stat(path))
+    except (OSError, ValueError):
+        return False
 
 
 def read_member(path: Path, most: int) -> bytes | None:
@@ -106,9 +133,7 @@ def read_member(path: Path, most: int) -> bytes | None:
     if inside is None:
         return None
     member = _INDEX.find(*inside)
-    with inside[0].open("rb") as file:
-        file.seek(member.offset)
-        return file.read(min(member.size, most))
+    return remote_files.read_range(inside[0], member.offset, min(member.size, most))
 
 
 class _Index:
@@ -116,25 +141,42 @@ class _Index:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._known: OrderedDict[tuple[Path, int, int], dict[str, Member]] = OrderedDict()
+        self._known: OrderedDict[_Archive, tuple[dict[str, Member], ValueError | None]] = (
+            OrderedDict()
+        )
+        self._under_way: dict[_Archive, threading.Lock] = {}
+
+    def members(self, archive: Path) -> tuple[dict[str, Member], ValueError | None]:
+        """Returns the files by name, in their order, and what is wrong with the rest."""
+        key = (archive, *_status(archive))
+        with self._lock:
+            if key in self._known:
+                self._known.move_to_end(key)
+                return self._known[key]
+            one_at_a_time = self._under_way.setdefault(key, threading.Lock())
+        with one_at_a_time:
+            with self._lock:
+                if key in self._known:
+                    return self._known[key]
+            members: dict[str, Member] = {}
+            damage = None
+            try:
+                for member in _walk(archive):
+                    members[member.name] = member  # the last of a name counts, as in tar
+            except ValueError as error:
+                damage = error
+            with self._lock:
+                self._known[key] = members, damage
+                self._under_way.pop(key, None)
+                most = _MOST_REMOTE if isinstance(archive, RemotePath) else _MOST_OPEN
+                while len(self._known) > most:
+                    self._known.popitem(last=False)
+        return members, damage
 
     def find(self, archive: Path, name: str) -> Member:
-        status = archive.stat()
-        key = (archive, status.st_size, status.st_mtime_ns)
-        with self._lock:
-            members = self._known.get(key)
-            if members is None:
-                members = {}
-                try:
-                    for member in iter_members(archive):
-                        members[member.name] = member  # the last of a name counts, as in tar
-                except ValueError as error:
-                    if not members:
-                        raise OSError(str(error)) from error
-                self._known[key] = members
-                if len(self._known) > _MOST_OPEN:
-                    self._known.popitem(last=False)
-            self._known.move_to_end(key)
+        members, damage = self.members(archive)
+        if damage is not None and not members:
+            raise OSError(str(damage)) from damage
         if name not in members:
             raise FileNotFoundError(2, "no such file in the archive", str(archive))
         return members[name]
@@ -147,10 +189,19 @@ def _split(path: Path) -> tuple[Path, str] | None:
     """Returns the archive and the name in it; None for a path that leads into none."""
     text = str(path)
     start = text.find(_MARK + "/")
-    if start < 0 or os.path.lexists(path):  # a folder may have such a name
+    if start < 0 or remote_files.is_on_web(path):  # where it is no more than a name
+        return None
+    if not isinstance(path, RemotePath) and os.path.lexists(path):  # a folder may have such a name
         return None
     end = start + len(_MARK)
-    return Path(text[: end - 1]), text[end + 1 :]
+    return as_path(text[: end - 1]), text[end + 1 :]
+
+
+def _status(path: Path) -> tuple[int, int]:
+    if isinstance(path, RemotePath):
+        return remote_files.stat(path)
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns
 
 
 def _plain_name(name: str) -> str:

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
@@ -17,6 +19,7 @@ from tagkin.records import ID_TYPE, IMAGES, ImageRow, to_ids, to_image_rows
 #: Greatest distance that may be asked for: beyond, most pairs are no duplicates.
 MOST_DISTANCE = 15
 
+_LOOKED_UP = 4096  # images at a time
 _LOSSLESS = frozenset(("png", "bmp", "tiff", "webp"))
 
 
@@ -71,16 +74,31 @@ def duplicate_groups(library: Library, distance: int | None = None) -> Iterator[
     table = library.image_table()
     if table is None:
         return
-    for places in _groups(table, distance):
-        found = table.take(places, IMAGES.names)
-        rows = [row for batch in found.to_batches() for row in to_image_rows(batch)]
-        yield suggest(rows)
+    for groups in _in_parts(_groups(table, distance)):
+        found = table.take(np.concatenate(groups), IMAGES.names)
+        rows = (row for batch in found.to_batches() for row in to_image_rows(batch))
+        for places in groups:
+            yield suggest(list(islice(rows, len(places))))
+
+
+def _in_parts(groups: list[NDArray[np.int64]]) -> Iterator[list[NDArray[np.int64]]]:
+    """Yields some groups at a time: to look up each on its own takes far longer."""
+    part: list[NDArray[np.int64]] = []
+    size = 0
+    for group in groups:
+        part.append(group)
+        size += len(group)
+        if size >= _LOOKED_UP:
+            yield part
+            part, size = [], 0
+    if part:
+        yield part
 
 
 def _groups(table: Snapshot, distance: int | None) -> list[NDArray[np.int64]]:
     """Returns the rows of each group, ordered by id."""
     ids, hashes, places = [np.empty(0, ID_TYPE)], [np.empty(0, np.uint64)], [np.empty(0, np.int64)]
-    names: list[str] = []
+    names = [pa.array([], pa.string())]
     seen = 0
     for batch in table.batches(["id", "files", "phash", "group"]):
         has_file = pc.greater(pc.list_value_length(batch.column("files")), 0)
@@ -88,14 +106,11 @@ def _groups(table: Snapshot, distance: int | None) -> list[NDArray[np.int64]]:
         places.append(np.flatnonzero(has_file.to_numpy(zero_copy_only=False)) + seen)
         ids.append(to_ids(kept.column("id")))
         hashes.append(kept.column("phash").to_numpy(zero_copy_only=False))
-        own = zip(kept.column("group").to_pylist(), kept.column("id").to_pylist(), strict=True)
-        names += [group or image for group, image in own]
+        names.append(pc.coalesce(kept.column("group"), kept.column("id")))
         seen += batch.num_rows
-    if not names:
-        return []
     order = np.argsort(np.concatenate(ids), kind="stable")
     if distance is None:
-        labels = np.unique(np.array(names), return_inverse=True)[1]
+        labels = pa.concat_arrays(names).dictionary_encode().indices.to_numpy()
     else:
         labels = group_by_hash(np.concatenate(hashes), distance)
     rows = np.concatenate(places)[order]

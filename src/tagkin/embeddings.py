@@ -17,16 +17,15 @@ from tagkin.errors import BackboneError, ImageError, LibraryError
 from tagkin.files import atomic_file
 from tagkin.hardware import has_bf16
 from tagkin.library import Library
-from tagkin.parallel import map_unordered
 from tagkin.preparing import content_id
 from tagkin.progress import Progress, silent
+from tagkin.reading import read_rows
 from tagkin.records import ID_TYPE, ImageRow, Problem
 from tagkin.settings import Settings
 from tagkin.views import embed_views, least_size, make_views
 
 _STORE_AFTER_VECTORS = 1024
 _STORE_AFTER_SECONDS = 10.0
-_MOST_HANGING = 10  # files in a row
 
 
 @dataclass(frozen=True)
@@ -225,35 +224,10 @@ def read_images(
     """
     limits = images.ImageLimits.from_settings(settings)
 
-    def read(row: ImageRow) -> "NDArray[np.uint8] | Problem":
-        problem = Problem(row.paths[0], "no file")
-        for path in row.paths:  # copies of one image: any that is still whole will do
-            try:
-                data = images.read_bytes(path, limits)
-                if content_id(data) != row.id:
-                    raise ImageError("changed since it was prepared: run 'tagkin prepare' again")
-                return decode(row.id, data) if decode else decode_views(data, config, limits)
-            except ImageError as error:
-                problem = Problem(path, str(error))
-        return problem
+    def decode_all(image: str, data: bytes) -> NDArray[np.uint8]:
+        return decode(image, data) if decode else decode_views(data, config, limits)
 
-    outcomes = map_unordered(read, rows, settings.decode_threads, timeout=settings.read_timeout)
-    hanging = 0
-    for row, outcome in outcomes:
-        hanging = hanging + 1 if isinstance(outcome, TimeoutError) else 0
-        if hanging == _MOST_HANGING:
-            raise LibraryError(
-                f"{hanging} files in a row could not be read within {settings.read_timeout:g} "
-                f"seconds, the last {row.paths[0]}: is their drive still there? What was stored "
-                "stays, and the same command goes on from there"
-            )
-        if isinstance(outcome, Problem):
-            problems.append(outcome)
-        elif isinstance(outcome, TimeoutError):
-            reason = f"could not be read within {settings.read_timeout:g} seconds (read_timeout)"
-            problems.append(Problem(row.paths[0], reason))
-        else:
-            yield row.id, outcome
+    yield from read_rows(rows, decode_all, settings, problems)
 
 
 def decode_views(

@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from tagkin.images import Box
 from tagkin.settings import Fit
+from tagkin.upright import Box
 
 UInt8 = npt.NDArray[np.uint8]
 

@@ -12,9 +12,9 @@ import stat
 import struct
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO, Literal, Self
 
@@ -22,13 +22,16 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFile
 
-from tagkin import archives
+from tagkin import archives, remote_files
 from tagkin.colours import mend_transparency, to_rgb
 from tagkin.errors import ImageError, ImageTooLargeError
+from tagkin.remote_paths import RemotePath
 from tagkin.settings import Settings
+from tagkin.signatures import begins_like
+from tagkin.upright import UPRIGHT, Box, covered, orientation_of
+from tagkin.web_files import WebRules, fetch
 
 UInt8 = npt.NDArray[np.uint8]
-Box = tuple[float, float, float, float]
 LeastSize = Callable[[int, int], tuple[int, int]]
 
 # The formats that are tried, by Pillow's names and in this order. The rest of Pillow's stays out:
@@ -91,17 +94,6 @@ _ANIMATED = {"GIF", "WEBP", "PNG", "AVIF"}  # the pages of a TIFF or MPO are no 
 _HEAD = 512  # bytes by which a format is told
 _MAX_FRAME_WORK = 32  # times max_pixels that may be decoded to arrive at a later frame
 
-_ORIENTATION = 0x0112
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-
 
 @dataclass(frozen=True)
 class ImageLimits:
@@ -113,12 +105,14 @@ class ImageLimits:
         animation_frame: The frame of a GIF, WebP, PNG or AVIF animation that is decoded.
         allow_truncated: Whether of an image whose file ends too early, or is damaged on the way,
             the part is taken that can be decoded.
+        web: Which web servers may be asked, and how long they may take.
     """
 
     max_pixels: int
     max_bytes: int
     animation_frame: Literal["first", "middle", "last"] = "first"
     allow_truncated: bool = False
+    web: WebRules = field(default_factory=WebRules)
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
@@ -128,6 +122,7 @@ class ImageLimits:
             settings.max_image_bytes,
             settings.animation_frame,
             settings.allow_truncated,
+            WebRules(settings.read_timeout, settings.private_hosts),
         )
 
 
@@ -156,14 +151,57 @@ class Decoded:
 
 
 def read_bytes(path: Path, limits: ImageLimits) -> bytes:
-    """Reads a whole image file, which may be inside an archive; see `tagkin.archives`.
+    """Reads a whole image file, wherever it is; see `read_dated`.
 
     Raises:
         ImageError: It isn't a regular file, is empty, too large, or can't be read.
     """
+    return read_dated(path, limits)[0]
+
+
+def status(path: Path, limits: ImageLimits) -> tuple[int, int]:
+    """Returns size and time of change of an image file, as `read_dated` tells the time.
+
+    Raises:
+        ImageError: A web server doesn't give it.
+        OSError: There is no such file.
+    """
+    if isinstance(path, RemotePath) and path.is_on_web:
+        return remote_files.web_status(path, limits.web)
+    return archives.stat(path)
+
+
+def reading_threads(paths: Iterable[Path], settings: Settings) -> int | None:
+    """Returns how many threads should read files, by where the first of them is.
+
+    What is far away is waited for, so that more of them are busy than there are cores.
+
+    Returns:
+        A setting; None stands for the usable cores.
+    """
+    first = next(iter(paths), None)
+    is_remote = isinstance(first, RemotePath)
+    return settings.download_threads if is_remote else settings.decode_threads
+
+
+def read_dated(path: Path, limits: ImageLimits) -> tuple[bytes, int | None]:
+    """Reads a whole image file: here, on a store, on a web server, or inside an archive.
+
+    Returns:
+        Its content, and of one on a web server what the server says of the time of its change, in
+        nanoseconds.
+
+    Raises:
+        ImageError: It isn't a regular file, is empty, too large, or can't be read.
+    """
+    if isinstance(path, RemotePath) and path.is_on_web:
+        found = fetch(str(path), limits.web, most=limits.max_bytes)
+        return _checked(found.data, limits), found.changed
     try:
         data = archives.read_member(path, limits.max_bytes + 1)
-        if data is None:
+        if data is None and isinstance(path, RemotePath):
+            data = remote_files.read(path, limits.max_bytes + 1)
+        elif data is None:
             _check_regular(path)
             with path.open("rb") as file:
                 # Python reserves memory for all that is asked for: no more than there is.
@@ -173,6 +211,10 @@ def read_bytes(path: Path, limits: ImageLimits) -> bytes:
         raise ImageError(f"can't be read: {error.strerror or error}") from error
     except ValueError as error:  # a NUL or a lone surrogate in the path
         raise ImageError(f"can't be read: {error}") from error
+    return _checked(data, limits), None
+
+
+def _checked(data: bytes, limits: ImageLimits) -> bytes:
     if not data:
         raise ImageError("empty: the file has zero bytes")
     if len(data) > limits.max_bytes:
@@ -190,8 +232,9 @@ def open_header(path: Path) -> Iterator[ImageFile.ImageFile]:
         ImageError: It isn't an image that is understood.
         OSError: It can't be read.
     """
-    _check_regular(path)
-    with path.open("rb") as file:
+    if not isinstance(path, RemotePath):
+        _check_regular(path)
+    with remote_files.open_binary(path) as file:
         head = file.read(_HEAD)
         file.seek(0)
         try:
@@ -282,7 +325,7 @@ def _open(file: BinaryIO, head: bytes) -> ImageFile.ImageFile:
         except (SyntaxError, IndexError, TypeError, struct.error) as error:
             if accept is not None:
                 damage = ImageError(f"damaged {name} image: {error}")
-    raise damage or ImageError(f"not an image that is understood: {_begins_like(head)}")
+    raise damage or ImageError(f"not an image that is understood: {begins_like(head)}")
 
 
 def _decode(
@@ -301,34 +344,19 @@ def _decode(
         # Loading may turn a TIFF, and find a larger picture in an icon than its directory says.
         width, height = image.size
         _check_pixels(image, limits)
-    orientation = _orientation(image)
+    orientation = orientation_of(image)
     format_name = (image.format or "").lower()
     upright = to_rgb(image)
     # A side of 427 pixels is 213.5 at half the size, for which there are 214 pixels.
     beyond = (0.0, 0.0)
     if scaled is not None:
         beyond = (upright.width - scaled[1][2], upright.height - scaled[1][3])
-    if orientation in _UPRIGHT:
-        upright = upright.transpose(_UPRIGHT[orientation])
+    if orientation in UPRIGHT:
+        upright = upright.transpose(UPRIGHT[orientation])
         if orientation >= 5:
             width, height = height, width
-    box = _covered(upright.size, beyond, orientation)
+    box = covered(upright.size, beyond, orientation)
     return Decoded(upright, width, height, format_name, frames, box)
-
-
-def _covered(size: tuple[int, int], beyond: tuple[float, float], orientation: int) -> Box:
-    """Returns the part of an upright image that the picture covers.
-
-    Args:
-        size: Of the upright image.
-        beyond: Pixels at the right and the bottom, before it was set upright, that lie beyond the
-            picture.
-        orientation: As EXIF counts.
-    """
-    horizontal, vertical = beyond if orientation < 5 else beyond[::-1]
-    left = horizontal if orientation in (2, 3, 6, 7) else 0.0
-    top = vertical if orientation in (3, 4, 7, 8) else 0.0
-    return left, top, size[0] - horizontal + left, size[1] - vertical + top
 
 
 def _check_pixels(image: Image.Image, limits: ImageLimits) -> None:
@@ -354,47 +382,8 @@ def _seek(image: ImageFile.ImageFile, frames: int, limits: ImageLimits) -> None:
     _check_pixels(image, limits)  # a GIF's frame may be larger than its screen
 
 
-def _orientation(image: Image.Image) -> int:
-    # An image whose EXIF is damaged is still an image.
-    with suppress(Exception):
-        return int(image.getexif().get(_ORIENTATION, 1))
-    return 1
-
-
 def _damage(error: Exception) -> str:
     text = str(error) or type(error).__name__
     if isinstance(error, EOFError) or "truncated" in text.lower():
         return f"truncated: the file ends too early ({text})"
     return f"damaged: {text}"
-
-
-def _begins_like(data: bytes) -> str:
-    head = data.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    if data[4:8] == b"ftyp":
-        heif = data[8:12] in (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
-        advice = "a HEIC image; convert it to JPEG or PNG, or pip install 'tagkin[heif]'"
-        return advice if heif else "begins like a video"
-    for start, kind in _SIGNATURES.items():
-        if head.startswith(start):
-            return f"begins like {kind}"
-    if b"<svg" in head:
-        return "begins like SVG"
-    if b"\0" not in head and head.isascii():
-        return "begins like text"
-    return "its first bytes are unknown"
-
-
-_SIGNATURES = {
-    b"<!doctype html": "HTML",
-    b"<html": "HTML",
-    b"<svg": "SVG",
-    b"\xff\x0a": "JPEG XL",
-    b"\0\0\0\x0cjxl ": "JPEG XL",
-    b"8bps": "a Photoshop file",
-    b"%pdf": "PDF",
-    b"%!ps": "PostScript",
-    b"\x1a\x45\xdf\xa3": "a video",
-    b"pk\x03\x04": "a ZIP archive",
-    b"\x1f\x8b": "a gzip file",
-    b"\0" * 16: "nothing but zero bytes",
-}

@@ -28,6 +28,11 @@ class Snapshot:
         except LANCE_ERRORS as error:
             raise explained("read", path, error) from error
 
+    @property
+    def columns(self) -> list[str]:
+        """The names of all columns."""
+        return list(self._table.schema.names)
+
     def batches(self, columns: Sequence[str], rows: int = 16384) -> Iterator[pa.RecordBatch]:
         """Yields all rows in the order of their places.
 

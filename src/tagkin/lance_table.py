@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from tagkin.errors import LibraryError, first_line
 from tagkin.files import working_folder
+from tagkin.remote_paths import RemotePath
 
 # Lance's own log lines (deprecations, retries) are not for the user of a command.
 os.environ.setdefault("LANCE_LOG", "error")
@@ -42,7 +43,15 @@ class LanceTable:
     def exists(self) -> bool:
         """Returns whether anything has been written."""
         # A process killed in its first write may leave a temporary file there.
-        return any((self.path / "_versions").glob("*.manifest"))
+        versions = self.path / "_versions"
+        if isinstance(versions, RemotePath):
+            from tagkin.store_objects import names_below
+
+            return any(
+                name.endswith(".manifest")
+                for name in self._run("read", lambda: names_below(versions))
+            )
+        return any(versions.glob("*.manifest"))
 
     def count(self) -> int:
         """Returns the number of rows."""
@@ -95,8 +104,8 @@ class LanceTable:
         """
         return int(self._write(rows, "append").count_rows())
 
-    def replace(self, rows: pa.Table) -> None:
-        """Replaces the whole content in one step."""
+    def replace(self, rows: pa.Table | pa.RecordBatchReader) -> None:
+        """Replaces the whole content in one step; a reader may read what is replaced."""
         self._write(rows, "overwrite")
 
     def upsert(self, rows: pa.Table, key: str) -> None:
@@ -193,6 +202,13 @@ class LanceTable:
     def _make(self) -> None:
         import lance
 
+        if isinstance(self.path, RemotePath):  # where the write itself fails if there is one
+            try:
+                lance.write_dataset(self.schema.empty_table(), str(self.path), mode="create")
+            except LANCE_ERRORS:
+                if not self.exists():
+                    raise
+            return
         with working_folder(self.path.parent, f".{self.path.name}-") as work:
             made = work / "table"
             lance.write_dataset(self.schema.empty_table(), str(made), mode="create")
@@ -234,7 +250,7 @@ class LanceTable:
         if surplus:
             self._open().drop_columns(surplus)
 
-    def _write(self, rows: pa.Table, mode: str) -> Any:
+    def _write(self, rows: pa.Table | pa.RecordBatchReader, mode: str) -> Any:
         import lance
 
         self.make()

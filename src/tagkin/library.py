@@ -17,6 +17,7 @@
       damaged/                  what ``tagkin check --repair`` put aside
 
 Every write is one atomic step: a process killed at any time leaves the state before or after it.
+The folder may be on object storage; what isn't a table is then worked with in a copy in the cache.
 """
 
 import contextlib
@@ -36,7 +37,8 @@ from tagkin.decisions import Decision, DecisionKind, NewDecision
 from tagkin.errors import LibraryError
 from tagkin.lance_snapshot import Snapshot
 from tagkin.lance_table import LanceTable
-from tagkin.library_state import LibraryState, is_ours, read_state, write_state
+from tagkin.library_folder import LibraryFolder, has_library, make_folder, vector_table_name
+from tagkin.library_state import LibraryState, change_state_on_store, read_state, write_state
 from tagkin.locking import one_at_a_time
 from tagkin.problem_list import ProblemList
 from tagkin.records import (
@@ -51,20 +53,22 @@ from tagkin.records import (
     to_image_rows,
     upgrade_images,
 )
+from tagkin.remote_paths import RemotePath
 from tagkin.stored_vectors import StoredVectors
 from tagkin.tag_edits import EditedTags, EditLog, NewTagEdit, TagEdit
 from tagkin.vector_table import VectorTable
 from tagkin.vocabulary import TagRules
 
 _ROWS_AT_ONCE = 1024
+_LOOKED_UP = 2048  # ids that a query names
 _SAMPLE = 556  # 300 to calibrate int8 with and 256 to judge it by
 
 
-class Library:
+class Library(LibraryFolder):
     """An open library; see the module's description for its layout."""
 
     def __init__(self, path: Path, state: LibraryState) -> None:
-        self.path = path
+        super().__init__(path)
         self.state = state
         self._images = LanceTable(path / "images.lance", IMAGES)
         self._problems = ProblemList(path / "problems.lance")
@@ -92,20 +96,11 @@ class Library:
         Raises:
             LibraryError: The folder holds other things, or can't be written.
         """
-        if (path / "library.json").exists():
+        if has_library(path):
             return cls.open(path)
-        if path.exists() and not path.is_dir():
-            raise LibraryError(f"{path} is a file: name a folder for the library")
         library = cls(path, LibraryState())
         try:
-            # A killed first run or a deleted library.json leaves only our own folders.
-            strangers = [p for p in path.iterdir() if not is_ours(p)] if path.exists() else []
-            if strangers:
-                raise LibraryError(
-                    f"{path} is not a Tagkin library and is not empty (it holds "
-                    f"{strangers[0].name!r}): name a new folder with --library"
-                )
-            path.mkdir(parents=True, exist_ok=True)
+            make_folder(path)
             library.upgrade()  # tables that outlived their library.json may be old
         except OSError as error:
             raise LibraryError(f"can't make a library in {path}: {error}") from error
@@ -145,7 +140,7 @@ class Library:
             ids: Of the wanted images, type S32, in ascending order.
         """
         # A few are looked up; to look up most would be slower than to read all.
-        few = len(ids) <= _SAMPLE
+        few = len(ids) <= _LOOKED_UP
         names = ", ".join(f"'{image.decode('ascii')}'" for image in ids.tolist()) if few else ""
         where = f"id IN ({names})" if names else None
         for batch in self._images.batches(IMAGES.names, rows=_ROWS_AT_ONCE, where=where):
@@ -172,10 +167,11 @@ class Library:
             rules: By whose folding edits find the tags of an image; see `EditedTags`.
         """
         counts: Counter[str] = Counter()
-        for batch in self._images.batches(["files", "tags"]):
-            tags = pc.list_flatten(_with_a_file(batch).column("tags"))
-            for one in pc.value_counts(tags).to_pylist():
-                counts[one["values"]] += one["counts"]
+        for batch in self._images.batches(["tags"], rows=65536):  # without a file there are none
+            found = pc.value_counts(pc.list_flatten(batch.column("tags")))
+            numbers = found.field("counts").to_numpy(zero_copy_only=False).tolist()
+            for tag, number in zip(found.field("values").to_pylist(), numbers, strict=True):
+                counts[tag] += number
         edits = EditedTags(self.tag_edits(), rules)
         for row in self.iter_images(np.array(sorted(edits.images), ID_TYPE)) if edits else ():
             if row.files:
@@ -188,6 +184,16 @@ class Library:
         if rows:
             self._images.upsert(pa.Table.from_pylist([from_image(r) for r in rows], IMAGES), "id")
             self._images.tidy()
+
+    def upsert_image_table(self, rows: pa.Table) -> None:
+        """Does what `upsert_images` does with rows of the table, whose columns are `IMAGES`."""
+        self._images.upsert(rows, "id")
+        self._images.tidy()
+
+    def rewrite_images(self, batches: Iterable[pa.RecordBatch]) -> None:
+        """Replaces all images in one step, a batch in memory at a time."""
+        self._images.replace(pa.RecordBatchReader.from_batches(IMAGES, iter(batches)))
+        self._images.tidy()
 
     def delete_images(self, ids: Sequence[str]) -> None:
         """Forgets images, in one step; their vectors stay, and mean nothing without them."""
@@ -267,12 +273,8 @@ class Library:
         """
         return self._vectors(fingerprint).stored()
 
-    def index_path(self, fingerprint: str) -> Path:
-        """Returns the folder of the search index of a backbone's vectors."""
-        return self.path / "indexes" / fingerprint
-
     def _vectors(self, fingerprint: str) -> VectorTable:
-        return VectorTable(self.path / f"vectors-{fingerprint}.lance")
+        return VectorTable(self.path / vector_table_name(fingerprint))
 
     # Decisions ---------------------------------------------------------------------------
 
@@ -319,22 +321,7 @@ class Library:
         """
         return self._edits.append(edits)
 
-    # State and taggers -------------------------------------------------------------------
-
-    @property
-    def taggers_path(self) -> Path:
-        """The folder of the saved taggers."""
-        return self.path / "taggers"
-
-    @property
-    def backbones_path(self) -> Path:
-        """The folder of the weights of fine-tuned backbones."""
-        return self.path / "backbones"
-
-    @property
-    def fine_tuning_path(self) -> Path:
-        """The folder of what a fine-tuning that isn't finished has stored."""
-        return self.path / "fine-tuning"
+    # State -------------------------------------------------------------------
 
     def update_state(self, **changes: Any) -> None:
         """Changes entries of ``library.json`` in one step, and leaves the others as they are now.
@@ -344,6 +331,9 @@ class Library:
         """
         if self._with_changes(changes) == self.state:
             return  # a library that can't be written can still be used
+        if isinstance(self.path, RemotePath):
+            self.state = change_state_on_store(self.path, changes)
+            return
         with one_at_a_time(self.path, "state"):
             state = self._with_changes(changes)
             write_state(self.path, state)

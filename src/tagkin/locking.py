@@ -1,7 +1,8 @@
 """Locks between processes, for the few things that can't be one atomic step.
 
 The system gives a lock back when its process ends, however that ends; nothing has to be cleared
-after a kill. Where files can't be locked (Windows, some network drives) nothing is locked.
+after a kill. Where files can't be locked (Windows, some network drives) nothing is locked. On
+object storage locks are leases, see `tagkin.leases`.
 """
 
 import contextlib
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tagkin.errors import LibraryError
+from tagkin.remote_paths import RemotePath
 
 with contextlib.suppress(ImportError):  # there is none on Windows
     import fcntl
@@ -60,11 +62,13 @@ def one_at_a_time(folder: Path, name: str) -> Iterator[None]:
 def running(folder: Path) -> tuple[str, ...]:
     """Returns the names of the locks that somebody holds now, without touching them.
 
-    Only Linux tells; elsewhere there are none.
+    Only Linux tells, and object storage; elsewhere there are none.
 
     Args:
         folder: Of a library.
     """
+    if isinstance(folder, RemotePath):
+        return _leases(folder)
     try:
         table = Path("/proc/locks").read_text("ascii", "replace")
         files = {path.stat().st_ino: path.name for path in folder.glob(f"{LOCK_PREFIX}*")}
@@ -77,9 +81,25 @@ def running(folder: Path) -> tuple[str, ...]:
     return tuple(sorted(name.removeprefix(LOCK_PREFIX) for name in names))
 
 
+def _leases(folder: RemotePath) -> tuple[str, ...]:
+    from tagkin.store_objects import names_below
+
+    try:
+        names = names_below(folder)
+    except OSError:
+        return ()
+    return tuple(name.removeprefix(LOCK_PREFIX) for name in names if name.startswith(LOCK_PREFIX))
+
+
 @contextlib.contextmanager
 def _held(folder: Path, name: str, *, wait: bool) -> Iterator[bool]:
     path = folder / f"{LOCK_PREFIX}{name}"
+    if isinstance(path, RemotePath):
+        from tagkin.leases import held
+
+        with held(path, wait=wait) as free:
+            yield free
+        return
     try:
         file = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o644)
     except OSError as error:

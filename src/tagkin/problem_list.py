@@ -9,6 +9,7 @@ import pyarrow as pa
 from tagkin.lance_table import LanceTable
 from tagkin.locking import one_at_a_time
 from tagkin.records import PROBLEMS, Problem
+from tagkin.remote_paths import as_path
 
 
 class ProblemList:
@@ -21,7 +22,7 @@ class ProblemList:
     def read(self) -> list[Problem]:
         """Returns all problems, ordered by path."""
         rows = self._table.read().to_pylist()
-        found = [Problem(Path(os.fsdecode(row["path"])), row["reason"]) for row in rows]
+        found = [Problem(as_path(os.fsdecode(row["path"])), row["reason"]) for row in rows]
         return sorted(found, key=lambda problem: problem.path)
 
     def replace(self, problems: Iterable[Problem]) -> None:

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from tagkin.lance_table import KEY_MARK
+from tagkin.remote_paths import as_path
 from tagkin.splits import Split
 
 #: NumPy's type of image ids: 32 hexadecimal digits.
@@ -200,12 +201,12 @@ def to_image_rows(batch: pa.RecordBatch) -> Iterator[ImageRow]:
 
 def _to_file(file: dict[str, Any]) -> ImageFile:
     return ImageFile(
-        path=Path(os.fsdecode(file["path"])),
+        path=as_path(os.fsdecode(file["path"])),
         tags=tuple(file["tags"]),
         bytes=file["bytes"],
         mtime_ns=file["mtime_ns"],
         weights=tuple(file["weights"]),
-        source=None if file["source"] is None else Path(os.fsdecode(file["source"])),
+        source=None if file["source"] is None else as_path(os.fsdecode(file["source"])),
         missing=file["missing"],
     )
 

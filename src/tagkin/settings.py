@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from platformdirs import user_cache_path
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, PlainValidator, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -24,6 +24,7 @@ from pydantic_settings import (
 from pydantic_settings import SettingsError as _SourceSettingsError
 
 from tagkin.errors import SettingsError
+from tagkin.remote_paths import as_path
 
 CONFIG_FILE = "tagkin.toml"
 ENV_PREFIX = "TAGKIN_"
@@ -41,6 +42,14 @@ def user_cache() -> Path:
     return user_cache_path("tagkin")
 
 
+def _as_place(value: Any) -> Path:
+    if isinstance(value, Path):
+        return value
+    if not isinstance(value, str) or not value:
+        raise ValueError("it must be the path or the address of a folder")
+    return as_path(value)
+
+
 class Settings(BaseSettings):
     """The settings of one command; each field's description is its documentation."""
 
@@ -52,7 +61,10 @@ class Settings(BaseSettings):
         env_ignore_empty=True,
     )
 
-    library: Path = Field(Path("tagkin-library"), description="folder of the library")
+    library: Annotated[Path, PlainValidator(_as_place)] = Field(
+        Path("tagkin-library"),
+        description="folder of the library, here or on object storage (s3://bucket/library)",
+    )
     cache_dir: Path = Field(
         default_factory=user_cache,
         description="folder for exported backbones; can be deleted at any time",
@@ -82,7 +94,8 @@ class Settings(BaseSettings):
     )
     device: Literal["cpu", "gpu"] = Field("cpu", description="where embed runs the backbone")
     engine: Engine = Field(
-        "local", description="what embed runs with: local (this process) or ray (several)"
+        "local",
+        description="what embed and thumbnails run with: local (this process) or ray (several)",
     )
     ray_address: str | None = Field(
         None,
@@ -93,7 +106,7 @@ class Settings(BaseSettings):
     ray_workers: int | None = Field(
         None,
         ge=1,
-        description="processes that embed under Ray; one for every four cores if not set",
+        description="processes that work under Ray; one for every four cores if not set",
     )
     batch_size: int | None = Field(
         None,
@@ -110,6 +123,17 @@ class Settings(BaseSettings):
         gt=0,
         description="seconds after which prepare and embed give up an image that they read or "
         "decode",
+    )
+    download_threads: int = Field(
+        32,
+        ge=1,
+        le=256,
+        description="threads that read images from object stores and web servers, and decode them",
+    )
+    private_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="web servers on this machine or a private network that images may be read "
+        "from, by the names or numbers that are in their addresses",
     )
 
     fold_case: bool = Field(True, description="tags that differ by case only are one tag")
@@ -242,7 +266,7 @@ class Settings(BaseSettings):
         2, ge=1, le=64, description="uploaded images that serve looks at at the same time"
     )
 
-    @field_validator("exclude_tags", "views", "serve_allowed_hosts", mode="before")
+    @field_validator("exclude_tags", "views", "serve_allowed_hosts", "private_hosts", mode="before")
     @classmethod
     def _split_commas(cls, value: Any) -> Any:
         if isinstance(value, str):

@@ -1,15 +1,14 @@
 """What changed in a source between two runs of ``prepare``: added, updated, missing."""
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from tagkin import archives
+from tagkin.known_files import KnownFiles
 from tagkin.records import ImageFile, ImageRow
 from tagkin.sources.record import Source
 from tagkin.sources.walking import FolderSource
-
-KnownFiles = Mapping[Path, tuple[str, ImageFile]]  # id of the image, and the file, by path
 
 
 @dataclass(frozen=True)
@@ -29,68 +28,38 @@ class FileChanges:
     pruned: int = 0
 
 
-def count_changes(
-    rows: Iterable[ImageRow], seen: Mapping[Path, str], known: KnownFiles
-) -> FileChanges:
-    """Counts the files that a run added and updated.
-
-    Args:
-        rows: The images as they are now.
-        seen: Id of the image of each path that the source named.
-        known: The files as they were before.
-    """
-    added = updated = 0
-    for row in rows:
-        for file in row.files:
-            if seen.get(file.path) != row.id:
-                continue
-            before = known.get(file.path)
-            if before is None:
-                added += 1
-            elif before[0] != row.id or _differs(before[1], file):
-                updated += 1
-    return FileChanges(added, updated)
-
-
-def find_missing(
+def missing_files(
     source: Source,
-    seen: Collection[Path],
+    rows: Iterable[ImageRow],
     known: KnownFiles,
     problems: Collection[Path],
     unread: Collection[Path],
-) -> list[Path]:
-    """Returns the files that an earlier run read from a source and that are no longer there.
+) -> Iterator[tuple[ImageRow, list[ImageFile]]]:
+    """Yields images with those of their files that a source no longer has.
 
-    What the source couldn't read may hold them: files below a folder that can't be read are not
-    missing, nor are those that still exist while a table or dump has a row that can't be read.
+    Those are files that an earlier run read from it. What the source couldn't read may hold them:
+    files below a folder that can't be read are not missing, nor are those that still exist while a
+    table or dump has a row that can't be read.
 
     Args:
         source: It has been read to its end.
-        seen: The paths that it named.
-        known: The files that the library had.
+        rows: Images that may have such files.
+        known: What was seen of the source.
         problems: The paths of all that couldn't be used.
         unread: The paths of what the source itself couldn't read.
     """
     walks = isinstance(source, FolderSource)
-    gone = []
-    for path, (_, file) in known.items():
-        if file.source != source.path or path in seen or path in problems:
-            continue
-        if unread and (
-            any(folder in unread for folder in path.parents) if walks else _exists(path)
-        ):
-            continue
-        gone.append(path)
-    return gone
 
+    def is_gone(file: ImageFile) -> bool:
+        path = file.path
+        if file.source != source.path or path in problems or known.was_seen(path):
+            return False
+        if not unread:
+            return True
+        if walks:
+            return not any(folder in unread for folder in path.parents)
+        return not archives.seems_there(path)
 
-def _differs(before: ImageFile, now: ImageFile) -> bool:
-    return replace(before, source=None, missing=False) != replace(now, source=None, missing=False)
-
-
-def _exists(path: Path) -> bool:
-    try:
-        archives.stat(path)
-    except (OSError, ValueError):
-        return False
-    return True
+    for row in rows:
+        if gone := [file for file in row.files if is_gone(file)]:
+            yield row, gone

@@ -19,6 +19,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -214,6 +215,16 @@ class Tagger:
                 f"its vocabulary needs {shape}): make a new one with 'tagkin train'"
             )
 
+    def on_cores(self, cores: int) -> "Tagger":
+        """Returns the same tagger with its backbone loaded, where others have their share of cores.
+
+        Raises:
+            TaggerError: The exported graph is damaged.
+        """
+        loaded = replace(self)
+        loaded.__dict__["backbone"] = self._load_backbone(cores)
+        return loaded
+
     @cached_property
     def backbone(self) -> Runtime:
         """The loaded backbone.
@@ -221,8 +232,11 @@ class Tagger:
         Raises:
             TaggerError: The exported graph is damaged.
         """
+        return self._load_backbone()
+
+    def _load_backbone(self, threads: int | None = None) -> Runtime:
         try:
-            return Runtime(self.graph, self.config.precision)
+            return Runtime(self.graph, self.config.precision, threads=threads)
         except BackboneError as error:
             raise TaggerError(
                 f"the tagger in {self.graph.parent} is damaged ({error}): make a new one with "
@@ -253,7 +267,11 @@ class Tagger:
         names: dict[int, Path] = {}
 
         def good_images() -> Iterator[tuple[int, NDArray[np.uint8]]]:
-            for number, (path, image) in enumerate(map_ahead(read, paths, settings.decode_threads)):
+            remaining = iter(paths)
+            first = list(islice(remaining, 1))
+            threads = images.reading_threads(first, settings)
+            outcomes = map_ahead(read, chain(first, remaining), threads)
+            for number, (path, image) in enumerate(outcomes):
                 if isinstance(image, str):
                     waiting[number] = Prediction(path, error=image)
                 else:

@@ -13,8 +13,8 @@ from PIL import Image
 
 from tagkin import fitting
 from tagkin.errors import SettingsError
-from tagkin.images import Box
 from tagkin.settings import Fit, Settings, View
+from tagkin.upright import Box
 
 if TYPE_CHECKING:
     from tagkin.backbones.runtime import Embedder

@@ -1,15 +1,14 @@
 """What became of the tags: which spellings were joined, what was left out, where the images are."""
 
 import csv
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from tagkin.errors import SettingsError
 from tagkin.files import atomic_file
-from tagkin.records import ImageRow
 from tagkin.splits import SPLITS, Split
 from tagkin.vocabulary import TagRules, Vocabulary
 
@@ -119,33 +118,26 @@ class VocabularyReport:
             ) from error
 
 
-@dataclass
-class _Counted:
-    splits: Counter[Split] = field(default_factory=Counter)
-    spellings: dict[str, None] = field(default_factory=dict)
-
-
 def report_tags(
-    rows: Iterable[ImageRow], rules: TagRules, vocabulary: Vocabulary
+    raw_tags: Mapping[str, int],
+    tags: Mapping[str, Mapping[Split, int]],
+    rules: TagRules,
+    vocabulary: Vocabulary,
 ) -> VocabularyReport:
     """Goes through the tags of all images.
 
     Args:
-        rows: The images, all of them with a split.
-        rules: How their tags are resolved.
-        vocabulary: What was made of these images by these rules.
+        raw_tags: Images with each raw tag.
+        tags: Images with each resolved tag in each split.
+        rules: How raw tags were resolved.
+        vocabulary: What was made of these tags.
     """
-    counted: defaultdict[str, _Counted] = defaultdict(_Counted)
-    raw_counts: Counter[str] = Counter()
-    for row in rows:
-        raw_counts.update(row.tags)
-        for tag in rules.resolve_all(row.tags):
-            counted[tag].splits[row.split or "train"] += 1
+    spellings: defaultdict[str, list[str]] = defaultdict(list)
     joined: dict[Step, dict[str, str]] = {"folding": {}, "aliases": {}, "decisions": {}}
-    for raw in sorted(raw_counts):
+    for raw in sorted(raw_tags):
         tag = rules.resolve(raw)
         if tag and tag != raw:
-            counted[tag].spellings[raw] = None
+            spellings[tag].append(raw)
             joined[_last_step(raw, rules)][raw] = tag
     statuses: dict[Status, Mapping[str, int]] = {
         "kept": vocabulary.counts,
@@ -157,14 +149,14 @@ def report_tags(
             TagSummary(
                 tag,
                 status,
-                {split: counted[tag].splits[split] for split in SPLITS},
-                tuple(counted[tag].spellings),
+                {split: tags[tag].get(split, 0) for split in SPLITS},
+                tuple(spellings.get(tag, ())),
             )
-            for status, tags in statuses.items()
-            for tag in tags
+            for status, of_status in statuses.items()
+            for tag in of_status
         ),
         joined=joined,
-        empty={raw: count for raw, count in raw_counts.items() if not rules.resolve(raw)},
+        empty={raw: count for raw, count in raw_tags.items() if not rules.resolve(raw)},
         fold_case=rules.fold_case,
         unicode_form=rules.unicode_form,
     )

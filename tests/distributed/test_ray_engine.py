@@ -111,7 +111,7 @@ def worker(demo: Demo, settings: Settings | None = None, version: str | None = N
         batch=1,
         threads=1,
         version=version or tagkin.__version__,
-        graph=lambda: {name: (graph / name).read_bytes() for name in ("model.xml", "model.bin")},
+        files=lambda: {name: (graph / name).read_bytes() for name in ("model.xml", "model.bin")},
     )
 
 
@@ -120,7 +120,7 @@ def test_a_machine_without_the_graph_gets_it(demo_library: Demo, tmp_path: Path)
     rows = tuple(demo_library.library.images()[:3])
     made = worker(demo_library, other).extract(rows)
     assert sorted(made.ids) == sorted(row.id for row in rows)
-    assert (made.vectors.shape, made.vectors.dtype) == ((3, 1280), np.float32)
+    assert (np.shape(made.values), np.asarray(made.values).dtype) == ((3, 1280), np.float32)
     assert (made.problems, made.machine, made.sees_none) == ([], socket.gethostname(), False)
     assert list((tmp_path / "cache" / "graphs").glob("*/model.xml"))
 
@@ -142,8 +142,8 @@ def test_files_that_are_not_there_are_told_from_damaged_ones(
     assert (made.ids, len(made.problems), made.sees_none) == ([], 3, False)
     for name in ("images", "shards"):
         (tmp_path / name).rename(tmp_path / f"{name} elsewhere")
-    assert not sees_any(rows)
+    assert not sees_any(path for row in rows for path in row.paths)
     made = worker(demo_library).extract(rows)
     assert (made.ids, len(made.problems), made.sees_none) == ([], 8, True)
     (tmp_path / "shards elsewhere").rename(tmp_path / "shards")
-    assert sees_any(rows)
+    assert sees_any(path for row in rows for path in row.paths)

@@ -14,8 +14,9 @@ from tagkin.library import Library
 from tagkin.preparing import prepare
 from tagkin.settings import Settings
 from tagkin.sources import open_source
+from tagkin.thumbnails import HEIGHTS
 from tagkin.web.app import create_app
-from tagkin.web.thumbnails import HEIGHTS, rounded_height
+from tagkin.web.thumbnails import rounded_height
 
 
 @pytest.fixture

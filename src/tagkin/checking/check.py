@@ -30,12 +30,15 @@ from tagkin.checking.vector_rows import VectorCheck
 from tagkin.checking.versions import finish_rebuilds
 from tagkin.errors import LibraryError
 from tagkin.images import ImageLimits
+from tagkin.lance_snapshot import Snapshot
 from tagkin.lance_table import LanceTable
 from tagkin.library import Library
+from tagkin.library_folder import vector_table_name
 from tagkin.library_state import read_state
 from tagkin.locking import only_one
 from tagkin.progress import Progress, silent
 from tagkin.records import vector_schema
+from tagkin.remote_paths import RemotePath
 from tagkin.settings import Settings
 from tagkin.tagger import tagger_names
 
@@ -62,10 +65,15 @@ def check_library(
         progress: Called after every batch of rows.
 
     Raises:
-        LibraryError: There is no library, a newer Tagkin made it, it can't be read or written, or
-            another process prepares or mends it.
+        LibraryError: There is no library, a newer Tagkin made it, it can't be read or written,
+            another process prepares or mends it, or it is to be mended on object storage.
     """
     started = time.monotonic()
+    if repair and isinstance(settings.library, RemotePath):
+        raise LibraryError(
+            f"{settings.library} is on object storage, where nothing is mended: copy it to a disk, "
+            "run 'tagkin check --repair' there, and copy it back"
+        )
     run = _Run(settings, repair, content, progress)
     damaged = any(check_state(settings.library, repair=False))  # before a lock is put into a folder
     what = "'tagkin prepare' or 'tagkin check --repair'"
@@ -96,7 +104,9 @@ class _Run:
     def check(self, damaged: bool) -> None:
         """Checks all parts; ``damaged`` says whether ``library.json`` is."""
         path = self.settings.library
-        self._add(finish_rebuilds(path, repair=self.repair))
+        on_store = isinstance(path, RemotePath)
+        if not on_store:
+            self._add(finish_rebuilds(path, repair=self.repair))
         if damaged:
             self._tables_only(path)  # first, since what brings them up to date may meet no damage
             self._add(check_state(path, repair=self.repair))
@@ -118,7 +128,8 @@ class _Run:
         self._add(check_indexes(library, repair=self.repair))
         self._add(check_fine_tuning(library, repair=self.repair))
         self._add(check_graphs(self.settings.cache_dir, configs, repair=self.repair))
-        self._add(check_leftovers(path, repair=self.repair))
+        if not on_store:
+            self._add(check_leftovers(path, repair=self.repair))
 
     def _add(self, findings: "Iterator[Finding] | list[Finding]") -> bool:
         """Adds findings, and returns whether something is still to be done about one of them."""
@@ -132,6 +143,8 @@ class _Run:
 
     def _table(self, library: Path, path: Path, new_taker: Callable[[], TakeRows]) -> bool:
         """Checks a table as such, and returns whether it can be read now."""
+        if isinstance(path, RemotePath):
+            return not self._add(_read_through(path, new_taker()))
         found = check_table(library, path, kind_of(path), new_taker, repair=self.repair)
         return not self._add(found)
 
@@ -149,10 +162,10 @@ class _Run:
             return check.take
 
         readable = True
-        if path.is_dir():
+        if _is_there(path):
             readable = self._table(library.path, path, new_taker)
             self._add(check.findings(library, path, repair=self.repair and readable))
-        elif any(library.path.glob("vectors-*.lance")):
+        elif library.fingerprints():
             what = "there are vectors, and no table of images"
             advice = "restore the folder from a copy, or run 'tagkin prepare SOURCE' again"
             self._add([Finding("damage", "images", path, what, advice=advice)])
@@ -165,7 +178,8 @@ class _Run:
         dimensions = {config.fingerprint: config.dimension for config in configs}
         active = configs[0].fingerprint if library.state.active_backbone and configs else None
         self.checked["vectors"] = 0
-        for path in sorted(library.path.glob("vectors-*.lance")):
+        for fingerprint in library.fingerprints():
+            path = library.path / vector_table_name(fingerprint)
             total = _count(path)
             check = VectorCheck(self.progress, total)
 
@@ -185,15 +199,15 @@ class _Run:
 
     def _lists(self, library: Library, images: NDArray[np.bytes_] | None) -> None:
         known = ("images.lance", "decisions.lance", "edits.lance")
-        for path in sorted(library.path.glob("*.lance")):
-            if path.name not in known and not path.name.startswith("vectors-"):
-                self._table(library.path, path, lambda: _go_through)
+        for name in library.table_names():
+            if name not in known and not name.startswith("vectors-"):
+                self._table(library.path, library.path / name, lambda: _go_through)
         decisions, edits = (library.path / name for name in known[1:])
-        if not decisions.is_dir() or self._table(library.path, decisions, lambda: _go_through):
+        if not _is_there(decisions) or self._table(library.path, decisions, lambda: _go_through):
             taken = library.decisions()
             self.checked["decisions"] = len(taken)
             self._add(check_decisions(decisions, taken))
-        if not edits.is_dir() or self._table(library.path, edits, lambda: _go_through):
+        if not _is_there(edits) or self._table(library.path, edits, lambda: _go_through):
             made = library.tag_edits()
             self.checked["edits"] = len(made)
             self._add(check_edits(edits, made, images))
@@ -205,8 +219,26 @@ def _go_through(batches: Iterator[pa.RecordBatch]) -> None:
         pass
 
 
+def _is_there(path: Path) -> bool:
+    """Returns whether there is a table, perhaps a damaged one."""
+    if isinstance(path, RemotePath):
+        return LanceTable(path, vector_schema(1)).exists()
+    return path.is_dir()
+
+
+def _read_through(path: RemotePath, take: TakeRows) -> list[Finding]:
+    """Reads all rows of a table on a store, whose files Lance alone knows."""
+    try:
+        table = Snapshot(path)
+        take(table.batches(table.columns))
+    except LibraryError as error:
+        advice = "copy the library to a disk and run 'tagkin check --repair' there"
+        return [Finding("damage", kind_of(path).part, path, str(error), advice=advice)]
+    return []
+
+
 def _count(path: Path) -> int:
     try:
-        return LanceTable(path, vector_schema(1)).count() if path.is_dir() else 0
+        return LanceTable(path, vector_schema(1)).count() if _is_there(path) else 0
     except LibraryError:  # it is damaged, which is told elsewhere
         return 0

@@ -10,6 +10,7 @@ from tagkin.images import ImageLimits
 from tagkin.parallel import map_ahead
 from tagkin.preparing import content_id
 from tagkin.records import ImageFile
+from tagkin.remote_files import is_folder
 
 #: ``missing``: the library knows that it is. ``away``: its folder is gone as well. ``changed``: its
 #: size or time is another. ``rotten``: only its content is.
@@ -55,18 +56,25 @@ class FileCheck:
                 # To look up a file in many archives takes long, and its time is the archive's.
                 same = self._time_of(archive) == file.mtime_ns
             else:
-                same = archives.stat(file.path) == (file.bytes, file.mtime_ns)
+                same = images.status(file.path, self._limits) == (file.bytes, file.mtime_ns)
             if not same:
                 return "changed"
             if self._content and content_id(images.read_bytes(file.path, self._limits)) != image:
                 return "rotten"
         except _GONE:
-            return "gone" if file.path.parent.is_dir() else "away"
+            return "gone" if _is_folder(file.path.parent) else "away"
         except (OSError, ImageError, ValueError):
             return "unreadable"
         return "same"
 
     def _time_of(self, archive: Path) -> int:
         if archive not in self._times:
-            self._times[archive] = archive.stat().st_mtime_ns
+            self._times[archive] = archives.stat(archive)[1]
         return self._times[archive]
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return is_folder(path)
+    except OSError:  # of a store that can't be asked
+        return False

@@ -27,7 +27,7 @@ def announce_embedding(session: "Session", library: "Library", *, anyway: bool) 
     count = _missing(library, wanted)
     if not count:
         return
-    costs = costs_here(library.path, settings.cache_dir)
+    costs = costs_here(library.working_path, settings.cache_dir)
     job = embed_job(
         *(costs, wanted.architecture, wanted.image_size, count, len(wanted.views)),
         exported=is_exported(wanted, settings.cache_dir),
@@ -51,7 +51,7 @@ def announce_fine_tuning(session: "Session", library: "Library", *, anyway: bool
     if wanted is None or not images:
         return
     recipe = Recipe.from_settings(settings)
-    costs = costs_here(library.path, settings.cache_dir)
+    costs = costs_here(library.working_path, settings.cache_dir)
     job = fine_tune_job(
         costs,
         wanted.architecture,

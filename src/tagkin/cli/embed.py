@@ -16,6 +16,7 @@ from tagkin.cli.options import (
     ViewsOption,
     WeightsOption,
 )
+from tagkin.cli.ray_options import AddressOption, EngineOption, WorkersOption, wants_ray
 
 if TYPE_CHECKING:
     from tagkin.distributed import RayEngine
@@ -41,32 +42,9 @@ def command(
             show_default=False,
         ),
     ] = None,
-    engine: Annotated[
-        str | None,
-        typer.Option(
-            metavar="local|ray",
-            help="One process, or several on this or other machines with Ray, which the extra "
-            "'ray' installs. (default: local)",
-            show_default=False,
-        ),
-    ] = None,
-    address: Annotated[
-        str | None,
-        typer.Option(
-            metavar="HOST:PORT",
-            help="Join this Ray cluster, or 'auto' for the one that this machine belongs to. "
-            "(default: Ray is started on this machine)",
-            show_default=False,
-        ),
-    ] = None,
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            help="Processes that embed under Ray. (default: one for every four cores)",
-            show_default=False,
-        ),
-    ] = None,
+    engine: EngineOption = None,
+    address: AddressOption = None,
+    workers: WorkersOption = None,
     force: Annotated[
         bool,
         typer.Option("--force", help="Take int8 however many nearest neighbours it changes."),
@@ -111,9 +89,7 @@ def command(
     }
     session = Session(library, options, output=output)
     opened = session.open_library()
-    with_ray = session.settings.engine == "ray"
-    if not with_ray and (address or workers):
-        raise SettingsError("--address and --workers are for --engine ray: add it")
+    with_ray = wants_ray(session.settings, address, workers)
     if not (with_ray and session.settings.ray_address):  # other machines aren't known here
         announce_embedding(session, opened, anyway=anyway)
     config = session.backbone(opened)

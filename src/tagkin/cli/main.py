@@ -21,6 +21,7 @@ from tagkin.cli import (
     recommend,
     serve,
     similar,
+    thumbnails,
     train,
     variants,
 )
@@ -37,7 +38,7 @@ app = typer.Typer(
 for module in (prepare, embed, train, predict, export, similar):
     app.command(module.NAME)(guarded(module.command))
 app.add_typer(variants.app)
-for module in (serve, duplicates, index, recommend, demo, check, cache):
+for module in (serve, thumbnails, duplicates, index, recommend, demo, check, cache):
     app.command(module.NAME)(guarded(module.command))
 
 

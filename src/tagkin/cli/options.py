@@ -5,12 +5,16 @@ from typing import Annotated
 
 import typer
 
+from tagkin.cli.places import place
+
 LibraryOption = Annotated[
     Path | None,
     typer.Option(
         "--library",
         metavar="DIR",
-        help="Folder of the library. (default: ./tagkin-library, or TAGKIN_LIBRARY)",
+        parser=place,
+        help="Folder of the library, here or on object storage, such as s3://bucket/library. "
+        "(default: ./tagkin-library, or TAGKIN_LIBRARY)",
         show_default=False,
     ),
 ]

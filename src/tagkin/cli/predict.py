@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tagkin.cli.options import JsonOption, LibraryOption, ModelOption
+from tagkin.cli.places import place
+from tagkin.cli.ray_options import AddressOption, EngineOption, WorkersOption, wants_ray
 from tagkin.cli.writing import (
     FORMAT_HELP,
     DryRunOption,
@@ -17,6 +19,7 @@ from tagkin.cli.writing import (
     TagsKeyOption,
     UpdateOption,
 )
+from tagkin.remote_paths import RemotePath
 
 if TYPE_CHECKING:
     from tagkin.cli.session import Output, Session
@@ -28,7 +31,13 @@ NAME = "predict"
 
 def command(
     paths: Annotated[
-        list[Path], typer.Argument(metavar="PATH...", help="Image files, or folders of them.")
+        list[Path],
+        typer.Argument(
+            parser=place,
+            metavar="PATH...",
+            help="Image files, or folders of them; here, or s3://BUCKET/FOLDER and "
+            "https://HOST/IMAGE.",
+        ),
     ],
     library: LibraryOption = None,
     model: ModelOption = None,
@@ -74,6 +83,9 @@ def command(
     separator: SeparatorOption = None,
     tags_key: TagsKeyOption = None,
     originals: OriginalsOption = True,
+    engine: EngineOption = None,
+    address: AddressOption = None,
+    workers: WorkersOption = None,
     json: JsonOption = False,
 ) -> None:
     """Name the tags of images. Exit code 1 if some could not be read, or some tags not written."""
@@ -86,14 +98,30 @@ def command(
     if to is None and (update or dry_run or not originals or any(o is not None for o in given)):
         raise ExportError("name the format in which the tags are to be written: --to FORMAT")
     output = Output(json)
-    session = Session(library, {"model_architecture": model, "rank": rank}, output=output)
+    options = {
+        "model_architecture": model,
+        "rank": rank,
+        # That of a tagkin.toml is for large jobs: this may be a single image.
+        "engine": engine or "local",
+        "ray_address": address,
+        "ray_workers": workers,
+    }
+    session = Session(library, options, output=output)
+    with_ray = wants_ray(session.settings, address, workers)
     loaded = load_tagger(session, tagger, model)
-    predictions = loaded.predict(_files(paths), session.settings, top=top)
+    settings = session.settings
+    if with_ray:
+        from tagkin.distributed import RayPredictor
+
+        on_ray = RayPredictor(settings.ray_address, settings.ray_workers)
+        predictions = on_ray(loaded, _files(paths), settings, top=top)
+    else:
+        predictions = loaded.predict(_files(paths), settings, top=top)
     if to is None:
         failed = _print_all(predictions, output)
     else:
         rules = loaded.rules or TagRules.from_settings(session.settings)
-        options = WriteOptions(
+        write_options = WriteOptions(
             output=output_file,
             names=names,
             update=update,
@@ -102,9 +130,9 @@ def command(
             tags_key=tags_key,
             originals=originals,
             fold=rules.fold,
-            timeout=session.settings.read_timeout,
+            timeout=settings.read_timeout,
         )
-        failed = _write_all(predictions, output, to, options)
+        failed = _write_all(predictions, output, to, write_options)
     if failed:
         raise typer.Exit(1)
 
@@ -176,10 +204,25 @@ def load_tagger(session: "Session", tagger: str | None, model: str | None) -> "T
 
 
 def _files(paths: Iterable[Path]) -> Iterator[Path]:
+    from tagkin.errors import SourceError
     from tagkin.images import IMAGE_EXTENSIONS
+    from tagkin.remote_files import is_folder, list_folder
 
     for path in paths:
-        if path.is_dir():
+        if isinstance(path, RemotePath):
+            try:
+                names = list_folder(path) if is_folder(path) else None
+            except OSError as error:
+                raise SourceError(f"{path}: {error.strerror or error}") from error
+            if names is None:
+                yield path
+                continue
+            for name, below in names:
+                if below:
+                    yield from _files([path / name])
+                elif Path(name).suffix.lower() in IMAGE_EXTENSIONS:
+                    yield path / name
+        elif path.is_dir():
             yield from (
                 file
                 for file in sorted(path.rglob("*"))

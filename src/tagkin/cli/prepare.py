@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tagkin.cli.options import JsonOption, LibraryOption
+from tagkin.cli.places import place
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,9 +24,11 @@ def command(
     source: Annotated[
         Path,
         typer.Argument(
+            parser=place,
             help="A folder of images with tags in text files beside them (img.txt or img.jpg.txt), "
             "a table (CSV, TSV, Parquet) with the columns 'file' and 'tags', and 'weights' and "
-            "'split' if you like, or one of the other formats of docs/sources.md."
+            "'split' if you like, or one of the other formats of docs/sources.md. It may lie on "
+            "an object store: s3://BUCKET/FOLDER.",
         ),
     ],
     library: LibraryOption = None,
@@ -80,6 +83,14 @@ def command(
         bool,
         typer.Option("--allow-outside", help="Let a table or dump name files outside its folder."),
     ] = False,
+    allow_remote: Annotated[
+        bool,
+        typer.Option(
+            "--allow-remote",
+            help="Let a table or dump name images on object stores and web servers (s3://, gs://, "
+            "az://, https://).",
+        ),
+    ] = False,
     source_format: Annotated[
         str | None,
         typer.Option(
@@ -103,6 +114,7 @@ def command(
     images: Annotated[
         Path | None,
         typer.Option(
+            parser=place,
             metavar="DIR",
             help="Folder of the images of a table or dump. (default: the one it lies in)",
             show_default=False,
@@ -187,6 +199,7 @@ def command(
         format=source_format,
         separator=separator,
         allow_outside=allow_outside,
+        allow_remote=allow_remote,
         columns=_read_columns(columns),
         images=images,
         folder_tags=folder_tags,

@@ -142,7 +142,9 @@ def command(
 
 def _library(session: "Session") -> "Library | None":
     """Opens the library if there is one."""
-    if not (session.settings.library / "library.json").is_file():
+    from tagkin.library_folder import has_library
+
+    if not has_library(session.settings.library):
         return None
     return session.open_library()
 
@@ -165,7 +167,9 @@ def _costs(
 
     if assume:
         return CostModel(_limited(Machine.assume(assume), memory))
-    machine = Machine.here(settings.library, settings.cache_dir, gpus=True)
+    machine = Machine.here(
+        library.working_path if library else settings.library, settings.cache_dir, gpus=True
+    )
     if quick:
         known = measure_anchor(settings.cache_dir)
     else:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tagkin.cli.options import JsonOption, LibraryOption, ModelOption
+from tagkin.cli.places import place
 
 if TYPE_CHECKING:
     import numpy as np
@@ -129,7 +130,7 @@ def _by_images(
     found = [
         (name, searcher.vector_of(name))
         if _ID.fullmatch(name) and not Path(name).exists()
-        else embed_file(Path(name), config, session.settings)
+        else embed_file(place(name), config, session.settings)
         for name in names
     ]
     mean = unit(np.stack([vector for _, vector in found])).mean(axis=0)

@@ -1,4 +1,4 @@
-"""Embedding on several processes or machines with Ray: the same extraction, one who stores.
+"""Work on several processes or machines with Ray: the same functions, one who stores.
 
 ::
 
@@ -6,9 +6,12 @@
                      (who does     (read, decode, run,      (checks and stores,
                       which)        each its own graph)      as without Ray)
 
-Workers hold nothing that can be lost: a dead one is replaced, and what it had is done again.
+Tags are predicted and thumbnails made in the same way. Workers hold nothing that can be lost: a
+dead one is replaced, and what it had is done again.
 """
 
 from tagkin.distributed.engine import RayEngine
+from tagkin.distributed.predicting import RayPredictor
+from tagkin.distributed.thumbnails import RayThumbnails
 
-__all__ = ["RayEngine"]
+__all__ = ["RayEngine", "RayPredictor", "RayThumbnails"]

@@ -1,9 +1,10 @@
 """What runs in each of Ray's workers: images to vectors, with a graph of its own."""
 
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +18,8 @@ from tagkin.errors import BackboneError
 from tagkin.records import ImageRow, Problem
 from tagkin.settings import Settings
 
-#: The two files of an exported graph by name.
-GraphFiles = dict[str, bytes]
+#: Files that a worker may lack, by name.
+Files = dict[str, bytes]
 
 
 @dataclass(frozen=True)
@@ -27,14 +28,14 @@ class Extracted:
 
     Attributes:
         ids: Of the images that could be read.
-        vectors: Theirs, float32 of shape (images, dimension).
+        values: What was made of each: of vectors, float32 of shape (images, dimension).
         problems: Of the others.
         machine: Name of the machine.
         sees_none: Whether none of the files is there for this worker.
     """
 
     ids: list[str]
-    vectors: NDArray[np.float32]
+    values: Sequence[Any] | NDArray[np.float32]
     problems: list[Problem]
     machine: str
     sees_none: bool
@@ -51,7 +52,7 @@ class Worker:
         batch: int,
         threads: int,
         version: str,
-        graph: Callable[[], GraphFiles],
+        files: Callable[[], Files],
     ) -> None:
         """Notes what to do; `open` does it, so that its errors reach who started the worker.
 
@@ -61,7 +62,7 @@ class Worker:
             batch: Images a request.
             threads: Share of this machine's cores.
             version: That of Tagkin where the worker was started.
-            graph: Gives the exported graph if it isn't in the cache of this machine.
+            files: Gives the exported graph if it isn't in the cache of this machine.
         """
         self._config = config
         threads_to_decode = settings.decode_threads or threads
@@ -69,7 +70,7 @@ class Worker:
         self._batch = batch
         self._threads = threads
         self._version = version
-        self._graph = graph
+        self._files = files
         self._machine = socket.gethostname()
         self._runtime: Runtime | None = None
 
@@ -79,11 +80,7 @@ class Worker:
         Raises:
             BackboneError: This machine can't run it, or has another version of Tagkin.
         """
-        if tagkin.__version__ != self._version:
-            raise BackboneError(
-                f"{self._machine} has Tagkin {tagkin.__version__}, and this machine "
-                f"{self._version}: install the same version on all of them"
-            )
+        check_version(self._version)
         try:
             check_precision(self._config, self._settings)
             cached = cached_entry(self._config.graph_key, self._settings.cache_dir, self._fetch)
@@ -109,21 +106,27 @@ class Worker:
         for place, (_, vector) in enumerate(found):
             vectors[place] = vector
         ids = [image for image, _ in found]
-        return Extracted(ids, vectors, problems, self._machine, not ids and not sees_any(rows))
+        none = not ids and not sees_any(path for row in rows for path in row.paths)
+        return Extracted(ids, vectors, problems, self._machine, none)
 
     def _fetch(self, folder: Path) -> None:
-        for name, content in self._graph().items():
+        for name, content in self._files().items():
             (folder / name).write_bytes(content)
 
 
-def sees_any(rows: Iterable[ImageRow]) -> bool:
-    """Returns whether one of the files of some images is there for this process."""
-    return any(_exists(path) for row in rows for path in row.paths)
+def check_version(wanted: str) -> None:
+    """Refuses to work with another version of Tagkin.
+
+    Raises:
+        BackboneError: This machine has another one.
+    """
+    if tagkin.__version__ != wanted:
+        raise BackboneError(
+            f"{socket.gethostname()} has Tagkin {tagkin.__version__}, and the machine that asks "
+            f"{wanted}: install the same version on all of them"
+        )
 
 
-def _exists(path: Path) -> bool:
-    try:
-        archives.stat(path)
-    except (OSError, ValueError):
-        return False
-    return True
+def sees_any(paths: Iterable[Path]) -> bool:
+    """Returns whether one of some files is there for this process."""
+    return any(archives.seems_there(path) for path in paths)

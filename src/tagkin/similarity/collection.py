@@ -20,6 +20,7 @@ from tagkin.errors import LibraryError, UnknownTagError
 from tagkin.lance_snapshot import Snapshot
 from tagkin.library import Library
 from tagkin.records import IMAGES, ImageRow, places_in, to_image_rows
+from tagkin.remote_paths import as_path
 from tagkin.settings import Settings
 from tagkin.similarity.columns import Columns, read_columns
 from tagkin.similarity.query import DateTerm, Query, TagTerm
@@ -261,7 +262,7 @@ class Collection:
 
 
 def _picture(row: dict[str, Any]) -> Picture:
-    paths = tuple(Path(os.fsdecode(file["path"])) for file in row["files"])
+    paths = tuple(as_path(os.fsdecode(file["path"])) for file in row["files"])
     return Picture(row["id"], paths, row["width"], row["height"])
 
 

@@ -4,10 +4,13 @@ from pathlib import Path
 from typing import Unpack
 
 from tagkin.errors import SourceError
+from tagkin.remote_files import is_file, is_folder, is_on_web
+from tagkin.remote_paths import RemotePath
 from tagkin.sources.detecting import detect
 from tagkin.sources.formats import FORMATS
 from tagkin.sources.options import SourceKeywords, SourceOptions
 from tagkin.sources.record import ImageRecord, Skipped, Source, SourceProblem
+from tagkin.sources.webdataset import are_numbered
 
 __all__ = ["FORMATS", "ImageRecord", "Skipped", "Source", "SourceProblem", "open_source"]
 
@@ -28,21 +31,32 @@ def open_source(path: Path, **options: Unpack[SourceKeywords]) -> Source:
         raise SourceError(
             f"there is no format {chosen.format!r}; choose from: {', '.join(FORMATS)}"
         )
-    if chosen.images is not None and not chosen.images.is_dir():
+    if chosen.images is not None and not _is_place(chosen.images):
         raise SourceError(f"{chosen.images} is not a folder: name the one that holds the images")
     try:
-        if not path.exists():
+        numbered = are_numbered(path)
+        folder = is_folder(path)
+        if not (folder or numbered or is_file(path)):
+            if not isinstance(path, RemotePath) and path.exists():
+                raise SourceError(f"{path} isn't a known kind of collection: no file and no folder")
             raise SourceError(f"{path} doesn't exist")
-        if not (path.is_file() or path.is_dir()):
-            raise SourceError(f"{path} isn't a known kind of collection: no file and no folder")
-        name = chosen.format or detect(path, tags_key=chosen.tags_key)
+        name = chosen.format or (
+            "webdataset" if numbered else detect(path, tags_key=chosen.tags_key)
+        )
         known = FORMATS[name]
-        if path.is_dir() and not known.takes_folders:
+        if folder and not known.takes_folders:
             raise SourceError(f"{path} is a folder, and --format {name} reads a file: name that")
         _check_options(path, name, chosen)
         return known.open(path, chosen)
     except (OSError, ValueError) as error:
+        if isinstance(path, RemotePath) and isinstance(error, OSError) and error.strerror:
+            raise SourceError(error.strerror) from error
         raise SourceError(f"{path} can't be read: {error}") from error
+
+
+def _is_place(images: Path) -> bool:
+    """Returns whether a path can hold images; of a web server that isn't asked."""
+    return is_on_web(images) or is_folder(images)
 
 
 def _check_options(path: Path, name: str, options: SourceOptions) -> None:

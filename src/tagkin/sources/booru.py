@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tagkin.errors import SourceError
+from tagkin.remote_files import is_folder, list_folder
 from tagkin.sources.csv_posts import iter_csv_posts
 from tagkin.sources.csv_rows import CSV_EXTENSIONS
 from tagkin.sources.json_objects import JSON_ENDINGS, JsonObject, check_encoding, iter_objects
@@ -78,7 +79,10 @@ def open_booru(path: Path, options: SourceOptions) -> BooruSource:
     for file in dump_files(path):
         check_encoding(file)
     images = ImagePaths(
-        options.image_folder(path), options.allow_outside, "the folder of the images"
+        options.image_folder(path),
+        options.allow_outside,
+        options.allow_remote,
+        "the folder of the images",
     )
     return BooruSource(path.absolute(), images)
 
@@ -89,16 +93,16 @@ def dump_files(path: Path) -> list[Path]:
     Raises:
         SourceError: There is none in the folder, or it can't be read.
     """
-    if not path.is_dir():
+    if not is_folder(path):
         return [path.absolute()]
     try:
-        names = sorted(os.listdir(path))  # noqa: PTH208, for names that are not UTF-8 too
+        names = list_folder(path)
     except OSError as error:
         raise SourceError(f"{path} can't be read: {error.strerror or error}") from error
     found = [
         path.absolute() / name
-        for name in names
-        if not name.startswith(".") and name.lower().endswith(JSON_ENDINGS)
+        for name, below in names
+        if not below and name.lower().endswith(JSON_ENDINGS)
     ]
     if not found:
         raise SourceError(f"there is no {' or '.join(JSON_ENDINGS)} file in {path}")
@@ -145,6 +149,8 @@ def read_post(post: Mapping[str, Any], images: DumpImages) -> Item:
     path = images.find(
         md5, extension, int(number) if number.isascii() and number.isdigit() else None
     )
+    if path is None:
+        path = images.at(post.get("file_url") or file.get("url"))
     return NOT_FOUND if path is None else ImageRecord(path, tags_of_post(post))
 
 

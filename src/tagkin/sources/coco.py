@@ -112,7 +112,10 @@ def open_coco(path: Path, options: SourceOptions) -> CocoSource:
         raise SourceError(f"{path} is a folder: name the .json file of the annotations")
     check_encoding(path)
     images = ImagePaths(
-        options.image_folder(path), options.allow_outside, "the folder of the images"
+        options.image_folder(path),
+        options.allow_outside,
+        options.allow_remote,
+        "the folder of the images",
     )
     return CocoSource(path.absolute(), images)
 

@@ -86,7 +86,10 @@ def open_deepdanbooru(path: Path, options: SourceOptions) -> DeepDanbooruSource:
             f"{', '.join(columns[:20])}"
         )
     images = ImagePaths(
-        options.image_folder(path), options.allow_outside, "the folder of the images"
+        options.image_folder(path),
+        options.allow_outside,
+        options.allow_remote,
+        "the folder of the images",
     )
     return DeepDanbooruSource(path.absolute(), images)
 

@@ -1,12 +1,12 @@
 """Finds out by its content which format a collection has."""
 
-import os
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from tagkin.errors import SourceError
+from tagkin.remote_files import is_file, is_folder, list_folder, open_binary
 from tagkin.sources.booru import is_post
 from tagkin.sources.coco import LISTS
 from tagkin.sources.csv_posts import is_csv_posts
@@ -27,7 +27,7 @@ from tagkin.sources.opening import open_file, plain_suffix
 from tagkin.sources.parquet_rows import PARQUET_EXTENSIONS, PARQUET_MAGIC
 from tagkin.sources.pr0gramm import is_pr0gramm
 from tagkin.sources.table import FILE_COLUMNS
-from tagkin.sources.walking import Beside, is_image, list_folder, read_sidecar
+from tagkin.sources.walking import Beside, is_image, read_sidecar
 from tagkin.sources.webdataset import TAR_EXTENSION
 
 _LOOKED_AT = 2000  # names in a folder and those in it
@@ -48,13 +48,13 @@ def detect(path: Path, *, tags_key: str | None = None) -> str:
         SourceError: It can't be told; says what was seen.
         OSError: It can't be read.
     """
-    return _detect_folder(path, tags_key) if path.is_dir() else _detect_file(path)
+    return _detect_folder(path, tags_key) if is_folder(path) else _detect_file(path)
 
 
 def _detect_file(path: Path) -> str:
     extension = plain_suffix(path)
     # An archive is read in place, so it is looked at as it is.
-    with path.open("rb") if extension == TAR_EXTENSION else open_file(path) as file:
+    with open_binary(path) if extension == TAR_EXTENSION else open_file(path) as file:
         head = file.read(_HEAD)
     if head.startswith(PARQUET_MAGIC) or extension in PARQUET_EXTENSIONS:
         return "parquet"
@@ -198,6 +198,6 @@ def _is_sidecar(path: Path, tags_key: str | None) -> bool:
 
 def _has_tags(image: Path) -> bool:
     try:
-        return os.path.isfile(image) and bool(embedded_tags(image))  # noqa: PTH113
+        return is_file(image) and bool(embedded_tags(image))
     except ValueError:
         return True  # there is something, though it can't be read

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tagkin.errors import SourceError
+from tagkin.remote_files import is_folder, list_folder
 from tagkin.sources.csv_rows import open_csv
 from tagkin.sources.json_objects import check_encoding, iter_objects
 from tagkin.sources.opening import plain_suffix
@@ -92,7 +93,7 @@ class ImageFolderSource:
 
     def __iter__(self) -> Iterator[ImageRecord | SourceProblem]:
         """Reads the tables one after the other."""
-        root = self.path if self.path.is_dir() else self.path.parent
+        root = self.path if is_folder(self.path) else self.path.parent
         for table in self.tables:
             for item in table:
                 if isinstance(item, ImageRecord) and item.split is None:
@@ -113,7 +114,7 @@ def open_imagefolder(path: Path, options: SourceOptions) -> ImageFolderSource:
     Raises:
         SourceError: There is no metadata file, or one lacks the path or the tags.
     """
-    files = metadata_files(path) if path.is_dir() else [path]
+    files = metadata_files(path) if is_folder(path) else [path]
     if not files:
         raise SourceError(f"there is no {', '.join(METADATA_NAMES)} in {path}")
     tables = tuple(open_rows(file, _rows_of(file, options), options) for file in files)
@@ -122,8 +123,11 @@ def open_imagefolder(path: Path, options: SourceOptions) -> ImageFolderSource:
 
 def metadata_files(folder: Path) -> list[Path]:
     """Returns the metadata files of a folder and of the folders in it."""
-    found = [folder, *sorted(p for p in folder.iterdir() if p.is_dir())]
-    return [p / name for p in found for name in METADATA_NAMES if (p / name).is_file()]
+    found = []
+    for where in (folder, *(folder / name for name, below in list_folder(folder) if below)):
+        names = [name for name, below in list_folder(where) if not below]
+        found += [where / name for name in METADATA_NAMES if name in names]
+    return found
 
 
 def open_jsonl(path: Path, options: SourceOptions) -> JsonRows:

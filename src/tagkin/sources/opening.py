@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+from tagkin.remote_files import open_binary
+
 GZIP = ".gz"
 _MAGIC = b"\x1f\x8b"
 
@@ -18,7 +20,7 @@ def open_file(path: Path) -> BinaryIO:
     Raises:
         OSError: It can't be read.
     """
-    file = path.open("rb")
+    file = open_binary(path)
     try:
         head = file.read(len(_MAGIC))
         file.seek(0)
@@ -27,8 +29,7 @@ def open_file(path: Path) -> BinaryIO:
         raise
     if head != _MAGIC:
         return file
-    file.close()
-    return cast("BinaryIO", _Gzip(path))
+    return cast("BinaryIO", _Gzip(file))
 
 
 def plain_suffix(path: Path) -> str:
@@ -38,6 +39,14 @@ def plain_suffix(path: Path) -> str:
 
 
 class _Gzip(gzip.GzipFile):
+    def __init__(self, file: BinaryIO) -> None:
+        super().__init__(fileobj=file, mode="rb")
+        self._packed = file
+
+    def close(self) -> None:
+        super().close()
+        self._packed.close()
+
     def read(self, size: int | None = -1) -> bytes:
         return _told(super().read, size)
 

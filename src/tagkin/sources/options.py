@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypedDict
 
+from tagkin.remote_files import is_folder
+from tagkin.sources.paths import ImagePaths
+
 
 class SourceKeywords(TypedDict, total=False):
     """The fields of `SourceOptions`, as keyword arguments."""
@@ -12,6 +15,7 @@ class SourceKeywords(TypedDict, total=False):
     format: str | None
     separator: str | None
     allow_outside: bool
+    allow_remote: bool
     columns: Mapping[str, str]
     images: Path | None
     folder_tags: bool
@@ -28,6 +32,7 @@ class SourceOptions:
         separator: What separates the tags within a cell of a table; detected if None, and each
             cell is a single tag if empty.
         allow_outside: Whether a table or dump may name files outside of its own folder.
+        allow_remote: Whether a table or dump may name addresses on object stores and web servers.
         columns: Names of a table's columns, by what they mean: ``file``, ``tags``, ``weights`` and
             ``split``; guessed where there is none.
         images: Folder of the images of a table or dump, if it isn't the one that it lies in.
@@ -39,11 +44,22 @@ class SourceOptions:
     format: str | None = None
     separator: str | None = None
     allow_outside: bool = False
+    allow_remote: bool = False
     columns: Mapping[str, str] = field(default_factory=dict)
     images: Path | None = None
     folder_tags: bool = False
     flags: str | None = None
     tags_key: str | None = None
+
+    def image_paths(self, manifest: Path, whose: str) -> ImagePaths:
+        """Returns what makes paths of the names in a manifest.
+
+        Args:
+            manifest: The table or dump, or a folder of dumps.
+            whose: What the folder of its images is called in messages.
+        """
+        folder = self.image_folder(manifest)
+        return ImagePaths(folder, self.allow_outside, self.allow_remote, whose)
 
     def image_folder(self, manifest: Path) -> Path:
         """Returns the folder, absolute, from which the paths of a manifest start.
@@ -53,4 +69,4 @@ class SourceOptions:
         """
         if self.images is not None:
             return self.images.absolute()
-        return manifest.absolute() if manifest.is_dir() else manifest.absolute().parent
+        return manifest.absolute() if is_folder(manifest) else manifest.absolute().parent

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tagkin.errors import SourceError
+from tagkin.remote_files import open_binary
 from tagkin.sources.table import Columns, Row, find_columns, missing_columns
 
 PARQUET_EXTENSIONS = (".parquet", ".pq")
@@ -41,7 +42,7 @@ class ParquetRows:
         import pyarrow.parquet as pq
 
         names = [name for name in self.columns.pick(self.names) if name is not None]
-        with pq.ParquetFile(self.path) as file:
+        with open_binary(self.path) as opened, pq.ParquetFile(opened) as file:
             start = 1
             for group in range(file.num_row_groups):
                 number = start
@@ -91,7 +92,7 @@ def open_parquet(
     import pyarrow.parquet as pq
 
     try:
-        with pq.ParquetFile(path) as file:
+        with open_binary(path) as opened, pq.ParquetFile(opened) as file:
             schema = file.schema_arrow
     except (pa.ArrowException, OSError, ValueError) as error:
         raise SourceError(f"{path} can't be read as Parquet: {error}") from error

@@ -7,9 +7,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from tagkin.remote_files import is_file, is_folder, is_on_web
+from tagkin.remote_paths import RemotePath, as_path, is_address
+
 _SHOWN = 200  # characters of a wrong path
 _MD5 = re.compile(r"[0-9a-f]{32}", re.IGNORECASE)
 _EXTENSION = re.compile(r"[0-9a-z]{1,8}", re.IGNORECASE)
+
+_NameBelow = Callable[[str, str, int | None], tuple[str | None, str]]
 
 
 @dataclass(frozen=True)
@@ -21,11 +26,13 @@ class ImagePaths:
     Attributes:
         folder: Absolute; relative paths start from it.
         allow_outside: Whether images may lie outside of the folder.
+        allow_remote: Whether images may be at any address of an object store or a web server.
         whose: What the folder is called in messages.
     """
 
     folder: Path
     allow_outside: bool = False
+    allow_remote: bool = False
     whose: str = "the table's folder"
 
     @cached_property
@@ -42,6 +49,8 @@ class ImagePaths:
             raise ValueError("the file column is empty")
         if "\0" in name:
             raise ValueError("a path can't hold a NUL character")
+        if is_address(name) or isinstance(self.folder, RemotePath):
+            return self._address(name)
         path = self.folder / name
         try:
             os.fsencode(path)
@@ -50,6 +59,15 @@ class ImagePaths:
         self.check(path, name)
         # `a/../b` is not `b` if `a` is a link, so only the file system can tell.
         return Path(os.path.realpath(path)) if ".." in path.parts else path
+
+    def _address(self, name: str) -> Path:
+        base = f"{self.folder}/"
+        path = as_path(name if is_address(name) else base + name.lstrip("/"))
+        if not (self.allow_remote or (str(path).startswith(base) and ".." not in name.split("/"))):
+            raise ValueError(
+                f"{_shown(name)} is elsewhere, on a store or a web server; --allow-remote reads it"
+            )
+        return path
 
     def check(self, path: Path, name: str) -> None:
         """Raises if a path leads out of the folder.
@@ -75,11 +93,24 @@ class DumpImages:
         self._paths = paths
         bases = (paths.folder, paths.folder / "images", paths.folder / "original")
         # Text, since there are millions of posts.
-        self._layouts = [
-            (str(base), name) for base in bases if base.is_dir() for name in _NAMES_BELOW
+        self._layouts: list[tuple[str | RemotePath, _NameBelow]] = [
+            (base if isinstance(base, RemotePath) else str(base), name)
+            for base in bases
+            if is_on_web(base) or is_folder(base)
+            for name in _NAMES_BELOW
         ]
         self._folders: dict[str, bool] = {}
         self._inside: set[str] = set()
+
+    def at(self, address: object) -> Path | None:
+        """Returns the path of an address that a post names, if such may be read.
+
+        Raises:
+            ValueError: It is an impossible one.
+        """
+        if self._paths.allow_remote and isinstance(address, str) and is_address(address):
+            return self._paths.path_of(address)
+        return None
 
     def find(self, md5: str, extension: str, number: int | None = None) -> Path | None:
         """Returns the path of a post's image, or None if there is no such file.
@@ -99,6 +130,10 @@ class DumpImages:
             raise ValueError(f"{_shown(extension)!r} is not the extension of a file")
         for place, (base, name_below) in enumerate(self._layouts):
             folder, rest = name_below(md5, extension, number)
+            if isinstance(base, RemotePath):
+                if folder is not None and is_file(found := base / folder / rest):
+                    return found
+                continue
             if folder is None or (folder and not self._has(f"{base}/{folder}")):
                 continue
             name = f"{base}/{folder}/{rest}" if folder else f"{base}/{rest}"
@@ -127,7 +162,7 @@ class DumpImages:
 
 #: Each gives the first folder on the way to an image, and the way from there; no folder at all
 #: ("") if it lies right here, and None if it can't lie so.
-_NAMES_BELOW: tuple[Callable[[str, str, int | None], tuple[str | None, str]], ...] = (
+_NAMES_BELOW: tuple[_NameBelow, ...] = (
     lambda md5, extension, _: ("", f"{md5}.{extension}"),
     lambda md5, extension, _: (md5[:2], f"{md5}.{extension}"),
     lambda md5, extension, _: (md5[:2], f"{md5[2:4]}/{md5}.{extension}"),

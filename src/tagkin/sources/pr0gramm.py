@@ -4,7 +4,6 @@
 that stands in ``itemId`` where an export added it, else in the name of the file.
 """
 
-import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -12,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from tagkin.errors import SourceError
+from tagkin.remote_files import is_file
+from tagkin.remote_paths import is_address
 from tagkin.sources.booru import NOT_FOUND, VIDEO, VIDEO_EXTENSIONS, dump_files, read_dump
 from tagkin.sources.join import Join
 from tagkin.sources.json_objects import JsonObject, check_encoding
@@ -120,11 +121,13 @@ class Pr0grammSource:
 
     def _find(self, name: str, number: Any) -> Path | None:
         """Looks for ``2024/01/02/abc.jpg`` below the folder, then ``abc.jpg``, then ``ID.jpg``."""
+        if is_address(name):
+            return self.images.path_of(name)
         base = name.rpartition("/")[2]
         extension = base.rpartition(".")[2]
         for candidate in (name.lstrip("/"), base, f"{number}.{extension}"):
             path = self.images.path_of(candidate)
-            if os.path.isfile(path):  # noqa: PTH113, which takes names that are too long
+            if is_file(path):
                 return path
         return None
 
@@ -139,7 +142,10 @@ def open_pr0gramm(path: Path, options: SourceOptions) -> Pr0grammSource:
     for file in dump_files(path):
         check_encoding(file)
     images = ImagePaths(
-        options.image_folder(path), options.allow_outside, "the folder of the images"
+        options.image_folder(path),
+        options.allow_outside,
+        options.allow_remote,
+        "the folder of the images",
     )
     flags = None if options.flags is None else read_flags(options.flags)
     return Pr0grammSource(path.absolute(), images, flags)

@@ -150,7 +150,7 @@ def open_rows(path: Path, rows: Rows, options: SourceOptions) -> TableSource:
         sample = islice(rows, _SAMPLE_ROWS)
         separator = detect_separator([row.tags for row in sample if isinstance(row.tags, str)])
     whose = "the table's folder" if options.images is None else "the folder of images"
-    images = ImagePaths(options.image_folder(path), options.allow_outside, whose)
+    images = options.image_paths(path, whose)
     return TableSource(path.absolute(), rows, separator, images)
 
 

@@ -2,19 +2,25 @@
 
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from tagkin.errors import SourceError
 from tagkin.images import IMAGE_EXTENSIONS
+from tagkin.parallel import map_ahead
+from tagkin.remote_files import is_folder, list_folder
+from tagkin.remote_files import read as read_remote
+from tagkin.remote_paths import RemotePath
 from tagkin.sources.options import SourceOptions
 from tagkin.sources.record import ImageRecord, SourceProblem
 from tagkin.sources.text import clean_tags
 
 MAX_SIDECAR_BYTES = 2**20
 
-_Identity = tuple[int, int]  # device and inode of a folder
+_REMOTE_THREADS = 16  # that read what lies beside the images on a store
+
+_Identity = tuple[int, int] | RemotePath  # device and inode of a folder, or its address
 
 
 class Beside:
@@ -131,25 +137,13 @@ def open_walk(
     Raises:
         SourceError: The folder can't be read.
     """
-    if not path.is_dir():
+    if not is_folder(path):
         raise SourceError(f"{path} is a file: --format {name} reads a folder of images")
     try:
-        with os.scandir(path):
-            return FolderSource(path.absolute(), name, where, read_tags, options.folder_tags)
+        list_folder(path)
+        return FolderSource(path.absolute(), name, where, read_tags, options.folder_tags)
     except OSError as error:
         raise SourceError(f"{path} can't be read: {error.strerror or error}") from error
-
-
-def list_folder(folder: Path) -> list[tuple[str, bool]]:
-    """Returns the visible names in a folder, sorted, each with whether it is a folder.
-
-    Raises:
-        OSError: It can't be read.
-    """
-    with os.scandir(folder) as entries:
-        return sorted(
-            (entry.name, _is_folder(entry)) for entry in entries if not entry.name.startswith(".")
-        )
 
 
 def is_image(name: str) -> bool:
@@ -164,10 +158,13 @@ def read_sidecar(path: Path) -> bytes:
         ValueError: It isn't a regular file, too large for a sidecar, or can't be read.
     """
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise ValueError("not a regular file")
-        with path.open("rb") as file:
-            data = file.read(MAX_SIDECAR_BYTES + 1)
+        if isinstance(path, RemotePath):
+            data = read_remote(path, MAX_SIDECAR_BYTES + 1)
+        else:
+            if not stat.S_ISREG(path.stat().st_mode):
+                raise ValueError("not a regular file")
+            with path.open("rb") as file:
+                data = file.read(MAX_SIDECAR_BYTES + 1)
     except OSError as error:
         raise ValueError(f"tags can't be read: {error.strerror or error}") from error
     if len(data) > MAX_SIDECAR_BYTES:
@@ -176,26 +173,28 @@ def read_sidecar(path: Path) -> bytes:
 
 
 def _identity(folder: Path) -> _Identity:
+    if isinstance(folder, RemotePath):
+        return folder
     status = folder.stat()
     return status.st_dev, status.st_ino
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link that leads to itself
-        return False
 
 
 def _read_folder(
     folder: Path, entries: list[tuple[str, bool]], read: _ReadImage
 ) -> Iterator[Path | ImageRecord | SourceProblem]:
-    beside = Beside(folder, [name for name, is_folder in entries if not is_folder])
-    for name, is_folder in entries:
-        if is_folder:
+    beside = Beside(folder, [name for name, below in entries if not below])
+    images = (name for name, below in entries if not below and is_image(name))
+    items: Iterator[Iterable[ImageRecord | SourceProblem]]
+    if isinstance(folder, RemotePath):  # where each file beside an image is one more request
+        found = map_ahead(lambda name: list(read(name, beside)), images, _REMOTE_THREADS)
+        items = (of_image for _, of_image in found)
+    else:
+        items = (read(name, beside) for name in images)
+    for name, below in entries:
+        if below:
             yield folder / name
         elif is_image(name):
-            yield from read(name, beside)
+            yield from next(items)
 
 
 def _names_of(folder: Path) -> Iterator[str]:

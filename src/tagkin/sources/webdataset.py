@@ -9,6 +9,8 @@ from typing import Any
 
 from tagkin.archives import Member, iter_members, member_path
 from tagkin.errors import SourceError
+from tagkin.remote_files import is_file, is_folder, is_on_web, list_folder, read_range
+from tagkin.remote_paths import RemotePath, as_path
 from tagkin.sources.booru import tags_of_post
 from tagkin.sources.json_objects import load_json
 from tagkin.sources.options import SourceOptions
@@ -18,6 +20,8 @@ from tagkin.sources.walking import MAX_SIDECAR_BYTES, is_image
 
 TAR_EXTENSION = ".tar"
 
+_NUMBERED = re.compile(r"(.*)\{(\d{1,9})\.\.(\d{1,9})\}(.*)", re.DOTALL)  # {000..099}
+_MOST_SHARDS = 1_000_000
 _SAMPLE = re.compile(r"((?:.*/)?[^/.]+)\.([^/]+)", re.DOTALL)  # key, and what the file is of it
 _TAG_KEYS = ("tags", "labels", "keywords")
 _TEXTS = ("txt", "caption")
@@ -59,7 +63,9 @@ class WebDatasetSource:
                 yield SourceProblem(shard, f"the rest can't be read: {error}")
 
     def count(self) -> Iterator[None]:
-        """Goes through the images by the headers of the archives."""
+        """Goes through the images by the headers of the archives, unless they are far away."""
+        if isinstance(self.path, RemotePath):
+            return
         for shard in shards(self.path):
             try:
                 for member in iter_members(shard):
@@ -75,7 +81,13 @@ def open_webdataset(path: Path, options: SourceOptions) -> WebDatasetSource:  # 
     Raises:
         SourceError: There is none, or it is compressed.
     """
-    if not path.is_dir():
+    if is_on_web(path):
+        raise SourceError(
+            f"archives on web servers are not read in place: copy {path} to a disk or a store"
+        )
+    if are_numbered(path):
+        return WebDatasetSource(path.absolute())
+    if not is_folder(path):
         try:
             next(iter_members(path), None)
         except (OSError, ValueError) as error:
@@ -90,12 +102,22 @@ def open_webdataset(path: Path, options: SourceOptions) -> WebDatasetSource:  # 
     return WebDatasetSource(path.absolute())
 
 
+def are_numbered(path: Path) -> bool:
+    """Returns whether a path stands for several shards, as ``{000..099}.tar`` does."""
+    return _NUMBERED.fullmatch(str(path)) is not None and path.suffix == TAR_EXTENSION
+
+
 def shards(path: Path) -> list[Path]:
-    """Returns an archive itself, or those in a folder in the order of their names."""
-    if not path.is_dir():
+    """Returns an archive itself, those that are numbered, or those in a folder by their names."""
+    if numbered := _NUMBERED.fullmatch(str(path.absolute())):
+        before, first, last, after = numbered.groups()
+        numbers = range(int(first), min(int(last), int(first) + _MOST_SHARDS) + 1)
+        return [as_path(f"{before}{number:0{len(first)}d}{after}") for number in numbers]
+    if not is_folder(path):
         return [path.absolute()]
-    found = (p for p in path.absolute().iterdir() if not p.name.startswith("."))
-    return sorted(p for p in found if p.suffix == TAR_EXTENSION and p.is_file())
+    names = (name for name, below in list_folder(path) if not below)
+    found = (path.absolute() / name for name in names if name.endswith(TAR_EXTENSION))
+    return [shard for shard in found if is_file(shard)]
 
 
 def _key(member: Member) -> str:
@@ -128,9 +150,7 @@ def _read_sample(shard: Path, members: list[Member]) -> Iterator[ImageRecord | S
 def _read(shard: Path, member: Member) -> bytes:
     if member.size > MAX_SIDECAR_BYTES:
         raise ValueError(f"more than {MAX_SIDECAR_BYTES:,} bytes: not a tag file")
-    with shard.open("rb") as file:
-        file.seek(member.offset)
-        return file.read(member.size)
+    return read_range(shard, member.offset, member.size)
 
 
 def _tags_in(document: Any, *, with_caption: bool) -> tuple[str, ...]:

@@ -6,6 +6,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from tagkin.remote_files import open_binary
+from tagkin.remote_paths import RemotePath
+
 _PNG_HEAD = 8  # bytes of the signature, and of what comes before a chunk's data
 _CHECKSUM = 4
 _MOST_CHUNKS = 100_000  # more only an attacker makes
@@ -25,11 +28,14 @@ def hidden_packet(path: Path, image_format: str | None, most: int) -> bytes:
     Raises:
         OSError: It can't be read.
     """
-    with path.open("rb") as file:
+    with open_binary(path) as file:
         if image_format == "PNG":
             return _in_png(file, most)
         if image_format == "GIF":
-            return _in_gif(file, most)
+            if isinstance(path, RemotePath):
+                return _in_gif(file.read(), most)
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+                return _in_gif(data, most)
     return b""
 
 
@@ -63,11 +69,10 @@ def _international_text(data: bytes, most: int) -> bytes:
     return text
 
 
-def _in_gif(file: BinaryIO, most: int) -> bytes:
-    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        start = data.find(_GIF_BLOCK)
-        if start < 0:
-            return b""
-        start += len(_GIF_BLOCK)
-        end = data.find(_GIF_TRAILER, start)
-        return data[start : min(end if end >= 0 else len(data), start + most + 1)]
+def _in_gif(data: bytes | mmap.mmap, most: int) -> bytes:
+    start = data.find(_GIF_BLOCK)
+    if start < 0:
+        return b""
+    start += len(_GIF_BLOCK)
+    end = data.find(_GIF_TRAILER, start)
+    return data[start : min(end if end >= 0 else len(data), start + most + 1)]

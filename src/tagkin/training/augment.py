@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from tagkin import images
 from tagkin.backbones import BackboneConfig
-from tagkin.images import Box
+from tagkin.upright import Box
 from tagkin.views import least_size, make_views
 
 #: Share of the image's area that a random crop keeps, from and to.

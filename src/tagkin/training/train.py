@@ -10,6 +10,7 @@ from tagkin.backbones import BackboneConfig, cached_graph
 from tagkin.backbones.sample import Note
 from tagkin.backbones.sample import silent as tell_nobody
 from tagkin.embeddings import embed
+from tagkin.errors import LibraryError
 from tagkin.head import Head
 from tagkin.images import ImageLimits
 from tagkin.library import Library
@@ -150,13 +151,19 @@ def train(
         note: Told what takes room, and which phase was better.
 
     Raises:
-        LibraryError: The library has no vectors of this backbone or can't be written.
+        LibraryError: The library has no vectors of this backbone or can't be written, or is to be
+            fine-tuned on object storage.
         VocabularyError: No tag is frequent enough.
         TaggerError: There are no images to train on or to validate with, or the disk is full.
         BackboneError: The backbone can't be fine-tuned.
     """
     if not fine_tune:
         return _train(library, config, graph, settings, False, progress, note)
+    if library.is_remote:
+        raise LibraryError(
+            f"{library.path} is on object storage, and fine-tuning keeps activations and weights "
+            "beside the library: copy it to a disk and train there, or leave --fine-tune out"
+        )
     with only_one(library.path, "fine-tuning", "'tagkin train --fine-tune'"):
         return _train(library, config, graph, settings, True, progress, note)
 
@@ -203,6 +210,7 @@ def _train(
         page=folder / REPORT_HTML,
     )
     _write_page(library, report, kept, phases, settings)
+    library.publish_tagger(folder)
     if fine_tune:
         library.update_state(active_backbone=kept.config.to_dict())
         clear_phase2(library)

@@ -3,7 +3,6 @@
 import json
 
 from tagkin.errors import LibraryError
-from tagkin.files import atomic_file
 from tagkin.library import Library
 from tagkin.variants.proposals import Proposals
 
@@ -18,8 +17,7 @@ def save_proposals(library: Library, proposals: Proposals) -> None:
     """
     path = library.path / PROPOSALS_FILE
     try:
-        with atomic_file(path) as file:
-            file.write_text(json.dumps(proposals.to_dict()), "utf-8")
+        library.write_file(PROPOSALS_FILE, json.dumps(proposals.to_dict()).encode())
     except OSError as error:
         raise LibraryError(f"can't write {path}: {error}") from error
 
@@ -32,7 +30,7 @@ def load_proposals(library: Library) -> Proposals | None:
     """
     path = library.path / PROPOSALS_FILE
     try:
-        return Proposals.from_dict(json.loads(path.read_text("utf-8")))
+        return Proposals.from_dict(json.loads(library.read_file(PROPOSALS_FILE).decode("utf-8")))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

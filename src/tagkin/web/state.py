@@ -17,7 +17,7 @@ from tagkin.images import ImageLimits
 from tagkin.library import Library
 from tagkin.records import ImageRow, Problem
 from tagkin.settings import Settings
-from tagkin.thumbnails import make_thumbnail
+from tagkin.thumbnails import USUAL_HEIGHT, make_thumbnail
 from tagkin.variants.proposals import Proposals
 from tagkin.variants.stored import load_proposals
 from tagkin.views import embed_views
@@ -27,7 +27,7 @@ from tagkin.web.problems import NotFoundError
 from tagkin.web.queue import ReviewQueue
 from tagkin.web.refreshing import Refreshed
 from tagkin.web.suspecting import SuspectSearch
-from tagkin.web.thumbnails import USUAL_HEIGHT, Thumbnails
+from tagkin.web.thumbnails import Thumbnails
 from tagkin.web.uploads import Gate, Upload, UploadStore, refusing_uploads, upload_limits
 
 _PROBLEMS_FOR = 5.0  # seconds, in which the list of problems is not read again

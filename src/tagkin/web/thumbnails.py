@@ -4,8 +4,6 @@ Both are read from the files that the library names, which may have changed sinc
 the content that the image's id stands for is not shown as that image.
 """
 
-import os
-import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -15,14 +13,8 @@ from pathlib import Path
 from tagkin.errors import ImageError
 from tagkin.images import ImageLimits, read_bytes
 from tagkin.preparing import content_id
-from tagkin.thumbnails import make_thumbnail
+from tagkin.thumbnails import HEIGHTS, USUAL_HEIGHT, ThumbnailCache, make_thumbnail
 from tagkin.web.problems import NotFoundError
-
-#: The heights that are made; others are rounded up, so that the cache can't be flooded.
-HEIGHTS = (96, 160, 240, 320, 480, 640)
-USUAL_HEIGHT = 240
-
-_FOLDER = "thumbnails"
 
 # Pillow's names of the formats that a browser may show beside pages: none of them can carry a
 # script. Whatever else a library holds is only offered for download.
@@ -57,7 +49,7 @@ class Thumbnails:
     """
 
     def __init__(self, cache_dir: Path, limits: ImageLimits, at_once: int) -> None:
-        self._folder = cache_dir / _FOLDER
+        self._kept = ThumbnailCache(cache_dir)
         self._limits = limits
         self._places = threading.BoundedSemaphore(at_once)
 
@@ -73,15 +65,13 @@ class Thumbnails:
             NotFoundError: None of the files is there as it was read.
             ImageError: It can't be decoded any more, such as with lower limits.
         """
-        file = self._folder / str(height) / image[:2] / f"{image}.webp"
-        with suppress(OSError):
-            kept = file.read_bytes()
-            if _is_whole(kept):
-                return kept
+        kept = self._kept.load(image, height)
+        if kept is not None:
+            return kept
         with self._places:
             made = make_thumbnail(_content(image, paths(), self._limits), height, self._limits)
         with suppress(OSError):  # a full disk shows thumbnails all the same
-            _store(file, made)
+            self._kept.store(image, height, made)
         return made
 
 
@@ -125,21 +115,3 @@ def _content(image: str, paths: Sequence[Path], limits: ImageLimits) -> bytes:
         "no file of this image is there as it was read: it was moved or changed since; run "
         "'tagkin prepare' on its source again"
     )
-
-
-def _is_whole(webp: bytes) -> bool:
-    """Returns whether a WebP has the length that its header says, after a crash of the machine."""
-    return webp[:4] == b"RIFF" and int.from_bytes(webp[4:8], "little") + 8 == len(webp)
-
-
-def _store(file: Path, content: bytes) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    # Not flushed to disk as `atomic_file` does: a thumbnail that is lost is made again.
-    descriptor, name = tempfile.mkstemp(prefix=".new-", dir=file.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as opened:
-            opened.write(content)
-        Path(name).replace(file)
-    except OSError:
-        Path(name).unlink(missing_ok=True)
-        raise

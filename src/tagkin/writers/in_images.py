@@ -4,9 +4,10 @@ from types import TracebackType
 from typing import Self
 
 from tagkin import archives
+from tagkin.remote_paths import RemotePath
 from tagkin.sources.embedded import embedded_tags
 from tagkin.writers.exiftool import Exiftool
-from tagkin.writers.tagged import Change, Fold, TaggedImage, compare
+from tagkin.writers.tagged import ELSEWHERE, Change, Fold, TaggedImage, compare
 from tagkin.writers.xmp import carries
 
 _PROPERTIES = ("XMP-dc:Subject", "XMP-digiKam:TagsList")
@@ -64,6 +65,8 @@ class ImageWriter:
         """Adds the tags that an image lacks."""
         path = image.path
         try:
+            if isinstance(path, RemotePath):
+                raise ValueError(ELSEWHERE)
             if archives.is_in_archive(path):
                 raise ValueError("the image is inside an archive, which is not written to")
             missing, gone = compare(embedded_tags(path), image, self._fold)

@@ -11,8 +11,9 @@ from typing import Literal, Self
 
 from tagkin import archives
 from tagkin.files import atomic_file
+from tagkin.remote_paths import RemotePath
 from tagkin.sources.walking import Beside, is_image, read_sidecar
-from tagkin.writers.tagged import Change, Fold, TaggedImage, compare
+from tagkin.writers.tagged import ELSEWHERE, Change, Fold, TaggedImage, compare
 
 #: ``short`` is ``cat.txt``, ``full`` is ``cat.jpg.txt``; ``auto`` takes the one that is there.
 Names = Literal["auto", "short", "full"]
@@ -124,6 +125,8 @@ class SidecarWriter:
         return Change(image.path, path, "made" if old is None else "changed", added, gone, left_out)
 
     def _place(self, image: Path) -> Path:
+        if isinstance(image, RemotePath):
+            raise ValueError(ELSEWHERE)
         if archives.is_in_archive(image):
             raise ValueError("the image is inside an archive: nothing can lie beside it")
         folder = self._look(image.parent)

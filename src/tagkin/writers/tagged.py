@@ -11,6 +11,13 @@ Fold = Callable[[str], str]
 Kind = Literal["made", "changed", "same", "kept", "listed", "failed"]
 
 
+#: Why nothing is written beside or into an image on an object store or a web server.
+ELSEWHERE = (
+    "the image is on a store or a web server, where nothing is written: write one file for all "
+    "images instead, with --to csv or jsonl"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class TaggedImage:
     """An image with the tags that others are to see.

@@ -4,12 +4,12 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
 from tagkin.errors import TagkinError
+from tagkin.thumbnails import HEIGHTS
 from tagkin.web.pages.rendering import render, state_of
 from tagkin.web.services.cards import ImageCard
 from tagkin.web.services.image import image_detail
 from tagkin.web.services.search import similar_images
 from tagkin.web.state import WebState
-from tagkin.web.thumbnails import HEIGHTS
 
 router = APIRouter()
 

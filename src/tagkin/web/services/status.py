@@ -219,8 +219,7 @@ def _backbones(loaded: Loaded) -> tuple[BackboneStatus, ...]:
     known = {config.fingerprint: config for config in reversed(configs)}
     active = loaded.config.fingerprint if loaded.config else None
     found = []
-    for path in sorted(library.path.glob("vectors-*.lance")):
-        fingerprint = path.stem.removeprefix("vectors-")
+    for fingerprint in library.fingerprints():
         try:
             vectors = len(library.stored_vectors(fingerprint))
         except LibraryError:
