@@ -51,7 +51,7 @@ def is_folder(path: Path) -> bool:
     if path.is_on_web:
         return False
     with told_of_store(path):
-        found = _obstore().list(open_store(path.root_address), _prefix(path), chunk_size=1)
+        found = load_obstore().list(open_store(path.root_address), _prefix(path), chunk_size=1)
         return any(len(chunk) for chunk in found)
 
 
@@ -115,7 +115,7 @@ def read(path: RemotePath, most: int) -> bytes:
         OSError: It isn't there, or can't be read.
     """
     with told_of_store(path):
-        answer = _obstore().get(open_store(path.root_address), path.key)
+        answer = load_obstore().get(open_store(path.root_address), path.key)
         if answer.meta["size"] <= most:
             return bytes(answer.bytes())
     return read_range(path, 0, most)
@@ -135,7 +135,7 @@ def read_range(path: Path, start: int, length: int) -> bytes:
         return b""
     with told_of_store(path):
         store = open_store(path.root_address)
-        return bytes(_obstore().get_range(store, path.key, start=start, length=length))
+        return bytes(load_obstore().get_range(store, path.key, start=start, length=length))
 
 
 def open_binary(path: Path) -> BinaryIO:
@@ -211,7 +211,9 @@ class _Listings:
         entries: dict[str, Status | None] = {}
         prefix = _prefix(folder)
         with told_of_store(folder):
-            found = _obstore().list_with_delimiter(open_store(folder.root_address), prefix or None)
+            found = load_obstore().list_with_delimiter(
+                open_store(folder.root_address), prefix or None
+            )
         for below in found["common_prefixes"]:
             entries[below.rstrip("/").rpartition("/")[2]] = None
         for entry in found["objects"]:
@@ -241,7 +243,7 @@ class _Listings:
         entries = self._recent(folder)
         if entries is None and asked < _ASKED_SINGLY:
             with told_of_store(path):
-                return _status(_obstore().head(open_store(path.root_address), path.key))
+                return _status(load_obstore().head(open_store(path.root_address), path.key))
         if entries is None:
             with one_at_a_time:
                 entries = self._recent(folder) or self.list(folder)
@@ -286,7 +288,12 @@ def _host_of(path: RemotePath) -> tuple[str, ...]:
     return (host.strip("[]").lower(),)
 
 
-def _obstore() -> Any:
+def load_obstore() -> Any:
+    """Returns the module ``obstore``.
+
+    Raises:
+        SourceError: It isn't installed.
+    """
     try:
         import obstore
     except ImportError as error:
@@ -300,7 +307,7 @@ def _obstore() -> Any:
 @cache
 def open_store(root: str) -> Any:
     """Returns the store of a bucket, such as ``s3://pictures``, once opened for all."""
-    _obstore()
+    load_obstore()
     from obstore.store import from_url
 
     retry = {"max_retries": _RETRIES, "retry_timeout": timedelta(seconds=_RETRY_SECONDS)}
@@ -318,7 +325,7 @@ def told_of_store(path: RemotePath, what: str = "read") -> Iterator[None]:
         path: What is read or written.
         what: ``read`` or ``written``.
     """
-    _obstore()
+    load_obstore()
     from obstore import exceptions
 
     try:

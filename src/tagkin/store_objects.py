@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from tagkin.remote_files import open_store, told_of_store
+from tagkin.remote_files import load_obstore, open_store, told_of_store
 from tagkin.remote_paths import RemotePath
 
 
@@ -22,10 +22,8 @@ def read_object(path: RemotePath) -> tuple[bytes, str]:
     Raises:
         OSError: It isn't there (FileNotFoundError), or the store can't be asked.
     """
-    import obstore
-
     with told_of_store(path):
-        answer = obstore.get(open_store(path.root_address), path.key)
+        answer = load_obstore().get(open_store(path.root_address), path.key)
         return bytes(answer.bytes()), str(answer.meta["e_tag"])
 
 
@@ -44,8 +42,8 @@ def write_object(
         ChangedMeanwhileError: The version is another one, or there is one already.
         OSError: The store can't be written.
     """
-    import obstore
-    from obstore import exceptions
+    obstore = load_obstore()
+    exceptions = obstore.exceptions
 
     mode: Any = "create" if new else {"e_tag": version} if version else "overwrite"
     with told_of_store(path, "written"):
@@ -74,10 +72,8 @@ def delete_object(path: RemotePath) -> None:
     Raises:
         OSError: The store can't be written.
     """
-    import obstore
-
     with suppress(FileNotFoundError), told_of_store(path, "written"):
-        obstore.delete(open_store(path.root_address), path.key)
+        load_obstore().delete(open_store(path.root_address), path.key)
 
 
 def list_objects(folder: RemotePath) -> dict[str, str]:
@@ -86,12 +82,10 @@ def list_objects(folder: RemotePath) -> dict[str, str]:
     Raises:
         OSError: The store can't be asked.
     """
-    import obstore
-
     prefix = f"{folder.key}/"
     found = {}
     with told_of_store(folder):
-        for chunk in obstore.list(open_store(folder.root_address), prefix):
+        for chunk in load_obstore().list(open_store(folder.root_address), prefix):
             for entry in chunk:
                 found[entry["path"].removeprefix(prefix)] = str(entry["e_tag"])
     return found
@@ -103,10 +97,8 @@ def names_below(folder: RemotePath) -> list[str]:
     Raises:
         OSError: The store can't be asked.
     """
-    import obstore
-
     prefix = f"{folder.key}/"
     with told_of_store(folder):
-        found = obstore.list_with_delimiter(open_store(folder.root_address), prefix)
+        found = load_obstore().list_with_delimiter(open_store(folder.root_address), prefix)
     keys = [*found["common_prefixes"], *(entry["path"] for entry in found["objects"])]
     return sorted(key.removeprefix(prefix).rstrip("/") for key in keys)

@@ -4,15 +4,17 @@ import hashlib
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tagkin.errors import LibraryError
 from tagkin.files import atomic_file
+from tagkin.locking import one_at_a_time
 from tagkin.remote_paths import RemotePath
 from tagkin.settings import load_settings
 from tagkin.store_objects import (
     ChangedMeanwhileError,
+    delete_object,
     list_objects,
     read_object,
     write_object,
@@ -49,7 +51,7 @@ class WorkingCopy:
         with self._busy, _told(self._library):
             target.mkdir(parents=True, exist_ok=True)
             known = self._versions(target)
-            there = list_objects(self._library / folder)
+            there = self._whole(folder, last)
             for name in sorted(known.keys() - there.keys(), key=lambda n: not n.endswith(last)):
                 (target / name).unlink(missing_ok=True)
                 del known[name]
@@ -62,6 +64,10 @@ class WorkingCopy:
                     known[name] = version
                     self._note(target, known)
             self._note(target, known)
+            for name in self._unpublished(target, known, last):
+                # Who may only read goes on with what is here.
+                with suppress(ChangedMeanwhileError, LibraryError, OSError):
+                    self._publish(folder, name, last)
         return target
 
     def publish(self, folder: str, name: str, last: str) -> None:
@@ -74,21 +80,42 @@ class WorkingCopy:
 
         Raises:
             LibraryError: Another process has stored one of that name, or the store can't be
-                written.
+                written; then the next `fetch` on this machine does it.
         """
-        target = self.path / folder
         with self._busy, _told(self._library):
+            self._publish(folder, name, last)
+
+    def _publish(self, folder: str, name: str, last: str) -> None:
+        target, place = self.path / folder, self._library / folder / name
+        with one_at_a_time(self._library, folder):
+            there = list_objects(place)
+            if last not in there:
+                for key in there:  # of a process that was killed in this
+                    delete_object(_below(place, key))
+                there = {}
+            elif any(not _same(target / name / key, _below(place, key)) for key in there):
+                raise ChangedMeanwhileError(str(place))
             known = self._versions(target)
             files = [path for path in (target / name).rglob("*") if path.is_file()]
             for path in sorted(files, key=lambda path: (path.name == last, path)):
-                key = path.relative_to(target).as_posix()
-                where = _below(self._library / folder, key)
-                known[key] = write_object(
-                    where,
+                key = path.relative_to(target / name).as_posix()
+                known[f"{name}/{key}"] = there.get(key) or write_object(
+                    _below(place, key),
                     path.read_bytes() if path.name == last else path,
                     new=path.name == last,
                 )
             self._note(target, known)
+
+    def _unpublished(self, target: Path, known: dict[str, str], last: str) -> list[str]:
+        """Returns what is whole here and was never on the store, because that was cut short."""
+        whole = [path.parent.name for path in target.glob(f"*/{last}")]
+        return sorted(n for n in whole if not n.startswith(".") and f"{n}/{last}" not in known)
+
+    def _whole(self, folder: str, last: str) -> dict[str, str]:
+        """Returns the versions of what is there, without folders that are being written."""
+        there = list_objects(self._library / folder)
+        whole = {name.rpartition("/")[0] for name in there if name.rpartition("/")[2] == last}
+        return {n: version for n, version in there.items() if n.partition("/")[0] in whole}
 
     def _versions(self, target: Path) -> dict[str, str]:
         try:
@@ -114,6 +141,10 @@ def _told(library: RemotePath) -> Iterator[None]:
         ) from error
     except OSError as error:
         raise LibraryError(f"{library}: {error.strerror or error}") from error
+
+
+def _same(here: Path, there: RemotePath) -> bool:
+    return here.is_file() and here.read_bytes() == read_object(there)[0]
 
 
 def _below(folder: RemotePath, key: str) -> RemotePath:

@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from tagkin.preparing import prepare
 from tagkin.remote_paths import RemotePath, as_path
 from tagkin.settings import Settings
 from tagkin.sources import open_source
-from tagkin.tagger import Tagger
+from tagkin.tagger import Tagger, tagger_names
 from tagkin.variants.in_library import find_in_library
 from tagkin.variants.stored import load_proposals, save_proposals
 
@@ -75,6 +76,7 @@ def test_decisions_edits_and_proposals(
 
 
 def test_a_tagger_is_seen_from_another_machine(
+    object_store: Bucket,
     filled: tuple[Library, Settings],
     demo_library: Demo,
     tmp_path: Path,
@@ -91,12 +93,25 @@ def test_a_tagger_is_seen_from_another_machine(
     there = Tagger.load(elsewhere.taggers_path / folder.name)
     np.testing.assert_array_equal(there.head.kernel, saved.head.kernel)
     assert there.tags == saved.tags
+    # What a killed process left of one is seen by nobody, and in nobody's way.
+    object_store.put(f"demo/library/taggers/{folder.name[:-1]}2/neighbours.npz", b"a part")
+    assert tagger_names(elsewhere.taggers_path) == [folder.name]
     # Both save one under the next name: the slower is told, and the first one stays.
-    second, third = saved.save_in(elsewhere.taggers_path), saved.save_in(library.taggers_path)
+    other = replace(saved, thresholds=saved.thresholds / 2)
+    second, third = saved.save_in(elsewhere.taggers_path), other.save_in(library.taggers_path)
     assert second.name == third.name
     elsewhere.publish_tagger(second)
     with pytest.raises(LibraryError, match="another process has stored"):
         library.publish_tagger(third)
+    first_one = Tagger.load(library.taggers_path / third.name)
+    np.testing.assert_array_equal(first_one.thresholds, saved.thresholds)
+    # A process that was killed before it stored one: the next that looks for taggers does so.
+    fourth = other.save_in(library.taggers_path)
+    assert fourth.name not in tagger_names(elsewhere.taggers_path)
+    assert fourth.name in tagger_names(library.taggers_path)
+    assert fourth.name in tagger_names(elsewhere.taggers_path)
+    library.publish_tagger(fourth)  # as one does that wasn't killed, but slow
+    assert check_library(filled[1]).findings == ()
 
 
 def test_commands_take_the_address(filled: tuple[Library, Settings], run_tagkin: RunTagkin) -> None:
