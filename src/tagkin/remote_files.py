@@ -340,4 +340,6 @@ def told_of_store(path: RemotePath, what: str = "read") -> Iterator[None]:
         said = " ".join(str(error).split())
         answered = _ANSWER.search(said)
         why = f"the store answers {answered[1]}" if answered else said[:200]
+        if "error sending request" in said:
+            why = "nothing answers; check the network, and AWS_ENDPOINT if you have set it"
         raise OSError(5, f"{path.root_address} can't be {what}: {why}", str(path)) from error
