@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from tagkin.checking.aside import copy_aside, move_aside
 from tagkin.checking.findings import Finding
-from tagkin.checking.kinds import TableKind, kind_of
+from tagkin.checking.kinds import VECTORS, TableKind, kind_of
 from tagkin.checking.manifests import (
     Manifest,
     damaged_manifests,
@@ -227,20 +227,32 @@ def _vector_schema(files: Sequence[Path]) -> pa.Schema | None:
 
 
 def _add(table: LanceTable, kind: TableKind, files: Sequence[Path]) -> int:
-    """Adds the rows of some files that a table lacks, and returns how many there were."""
+    """Adds the rows of some files to a table, and returns how many there were.
+
+    Of rows with the same key the newest counts, whether it is in the table or in a file that was
+    written later; the order of others is that of the files.
+    """
     if kind.key is None and kind.lost is None:
         return 0  # such a table holds what can be found again
-    before = table.count()
-    # Of rows with the same key the newest counts; the others' order is that of the list.
+    before, written = table.count(), 0
+    taken: set[str] = set()
     for file in reversed(files) if kind.key else files:
         for rows in rows_of_file(file, table.schema):
-            if kind.key:
-                table.add_missing(_distinct(rows, kind.key), kind.key)
+            if kind is VECTORS:  # an image's vector never changes
+                table.add_missing(_distinct(rows, "id", set()), "id")
+            elif kind.key:
+                newest = _distinct(rows, kind.key, taken)
+                if newest.num_rows:
+                    table.upsert(newest, kind.key)
+                    taken.update(newest.column(kind.key).to_pylist())
+                    written += newest.num_rows
             else:
                 table.append(rows)
-    return table.count() - before
+    return written if taken else table.count() - before
 
 
-def _distinct(rows: pa.Table, key: str) -> pa.Table:
+def _distinct(rows: pa.Table, key: str, known: Collection[str]) -> pa.Table:
+    """Returns the last row of each key that isn't known."""
     last = {name: place for place, name in enumerate(rows.column(key).to_pylist())}
-    return rows.take(pa.array(sorted(last.values()), pa.int64()))
+    places = sorted(place for name, place in last.items() if name not in known)
+    return rows.take(pa.array(places, pa.int64()))
