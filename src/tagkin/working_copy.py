@@ -55,6 +55,9 @@ class WorkingCopy:
             for name in sorted(known.keys() - there.keys(), key=lambda n: not n.endswith(last)):
                 (target / name).unlink(missing_ok=True)
                 del known[name]
+            for path in target.glob("[!.]*/"):  # `check` would take what is left for damage
+                with suppress(OSError):  # something is in it
+                    path.rmdir()
             for name in sorted(there, key=lambda n: (n.endswith(last), n)):
                 if known.get(name) != there[name] or not (target / name).is_file():
                     content, version = read_object(_below(self._library / folder, name))

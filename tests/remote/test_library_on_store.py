@@ -97,7 +97,7 @@ def test_a_tagger_is_seen_from_another_machine(
     object_store.put(f"demo/library/taggers/{folder.name[:-1]}2/neighbours.npz", b"a part")
     assert tagger_names(elsewhere.taggers_path) == [folder.name]
     # Both save one under the next name: the slower is told, and the first one stays.
-    other = replace(saved, thresholds=saved.thresholds / 2)
+    other = replace(saved, thresholds=saved.thresholds / np.float32(2))
     second, third = saved.save_in(elsewhere.taggers_path), other.save_in(library.taggers_path)
     assert second.name == third.name
     elsewhere.publish_tagger(second)
@@ -111,6 +111,10 @@ def test_a_tagger_is_seen_from_another_machine(
     assert fourth.name in tagger_names(library.taggers_path)
     assert fourth.name in tagger_names(elsewhere.taggers_path)
     library.publish_tagger(fourth)  # as one does that wasn't killed, but slow
+    # One that was deleted there is gone here too.
+    for file in (elsewhere.taggers_path / fourth.name).iterdir():
+        object_store.delete(f"demo/library/taggers/{fourth.name}/{file.name}")
+    assert tagger_names(library.taggers_path) == [folder.name, second.name]
     assert check_library(filled[1]).findings == ()
 
 
