@@ -4,15 +4,16 @@ import io
 import json
 import shutil
 import tarfile
+import threading
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers_collection import add, encode, picture
+from helpers_collection import add, collection, encode, picture
 
-from tagkin import images
-from tagkin.errors import SourceError
+from tagkin import images, preparing
+from tagkin.errors import LibraryError, SourceError
 from tagkin.images import ImageLimits
 from tagkin.library import Library
 from tagkin.prepare_report import PrepareReport
@@ -176,4 +177,28 @@ def test_an_image_that_takes_too_long_is_given_up(
     assert report.files == 3
     (problem,) = report.problems
     assert problem.path.name == "1.png"
-    assert "not done within 0.5 seconds; raise read_timeout" in problem.reason
+    assert "within 0.5 seconds; raise read_timeout" in problem.reason
+
+
+def test_a_drive_that_has_gone_ends_the_run_and_the_next_goes_on(
+    library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = collection(tmp_path / "many", 40)
+    original = images.read_dated
+    gone = threading.Event()
+
+    def read(path: Path, limits: ImageLimits) -> tuple[bytes, int | None]:
+        if int(path.stem) >= 20:
+            gone.wait(20)
+        return original(path, limits)
+
+    monkeypatch.setattr(images, "read_dated", read)
+    monkeypatch.setattr(preparing, "_STORE_AFTER_FILES", 4)
+    with pytest.raises(LibraryError, match=r"10 files in a row.*drive or store.*goes on"):
+        run(library, many, settings={"read_timeout": 0.5, "decode_threads": 4})
+    assert len(library.image_ids()) >= 16
+    gone.set()
+    monkeypatch.undo()
+    report = run(library, many)
+    assert (report.images, report.problems) == (40, ())
+    assert report.unchanged_files >= 16

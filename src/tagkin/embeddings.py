@@ -124,7 +124,8 @@ def embed(
     problems: list[Problem] = []
     added = 0
     if len(missing):
-        rows = library.iter_images(missing)
+        listed = _Listed(library.problems())
+        rows = listed.noticed(library.iter_images(missing))
         if engine:
             vectors = engine(rows, len(missing), config, settings, problems)
         else:
@@ -136,6 +137,8 @@ def embed(
                 if activate:
                     library.update_state(active_backbone=config.to_dict())
                 added += len(batch_ids)
+                if solved := listed.among(batch_ids):
+                    library.settle_problems(solved)
         if problems:
             library.add_problems(problems)
     if activate:
@@ -148,6 +151,24 @@ def embed(
         problems=tuple(problems),
         seconds=time.monotonic() - started,
     )
+
+
+class _Listed:
+    """Images that the library lists as problems, and that may be none any more."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self._paths = {problem.path for problem in problems}
+        self._images: dict[str, Path] = {}
+
+    def noticed(self, rows: Iterable[ImageRow]) -> Iterator[ImageRow]:
+        for row in rows:
+            # Of several files it wouldn't be known which one was read.
+            if len(row.paths) == 1 and row.paths[0] in self._paths:
+                self._images[row.id] = row.paths[0]
+            yield row
+
+    def among(self, ids: Iterable[str]) -> list[Path]:
+        return [self._images.pop(image) for image in ids if image in self._images]
 
 
 def extract(

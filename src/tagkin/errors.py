@@ -17,6 +17,10 @@ class ImageError(TagkinError):
     """One image can't be decoded, or is beyond the limits set for images."""
 
 
+class UnreachableError(ImageError):
+    """An image is on storage that doesn't answer."""
+
+
 class ImageTooLargeError(ImageError):
     """An image has more pixels or bytes than the limits allow."""
 

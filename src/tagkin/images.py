@@ -24,7 +24,7 @@ from PIL import Image, ImageFile
 
 from tagkin import archives, remote_files
 from tagkin.colours import mend_transparency, to_rgb
-from tagkin.errors import ImageError, ImageTooLargeError
+from tagkin.errors import ImageError, ImageTooLargeError, UnreachableError
 from tagkin.remote_paths import RemotePath
 from tagkin.settings import Settings
 from tagkin.signatures import begins_like
@@ -164,7 +164,7 @@ def status(path: Path, limits: ImageLimits) -> tuple[int, int]:
 
     Raises:
         ImageError: A web server doesn't give it.
-        OSError: There is no such file.
+        OSError: There is no such file, or its store doesn't answer.
     """
     if isinstance(path, RemotePath) and path.is_on_web:
         return remote_files.web_status(path, limits.web)
@@ -192,6 +192,7 @@ def read_dated(path: Path, limits: ImageLimits) -> tuple[bytes, int | None]:
         nanoseconds.
 
     Raises:
+        UnreachableError: Its store doesn't answer.
         ImageError: It isn't a regular file, is empty, too large, or can't be read.
     """
     if isinstance(path, RemotePath) and path.is_on_web:
@@ -208,7 +209,8 @@ def read_dated(path: Path, limits: ImageLimits) -> tuple[bytes, int | None]:
                 size = os.fstat(file.fileno()).st_size
                 data = file.read(min(size, limits.max_bytes) + 1)
     except OSError as error:
-        raise ImageError(f"can't be read: {error.strerror or error}") from error
+        kind = UnreachableError if isinstance(error, remote_files.NoAnswerError) else ImageError
+        raise kind(f"can't be read: {error.strerror or error}") from error
     except ValueError as error:  # a NUL or a lone surrogate in the path
         raise ImageError(f"can't be read: {error}") from error
     return _checked(data, limits), None

@@ -215,6 +215,10 @@ class Library(LibraryFolder):
         """Adds problems; new reasons for the same path replace the old ones."""
         self._problems.add(problems)
 
+    def settle_problems(self, paths: Iterable[Path]) -> None:
+        """Takes out the problems of files that could be used after all."""
+        self._problems.settle(paths)
+
     # Vectors -----------------------------------------------------------------------------
 
     def vector_ids(self, fingerprint: str) -> set[str]:

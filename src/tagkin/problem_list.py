@@ -1,7 +1,7 @@
 """The files that could not be used, in a library."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import pyarrow as pa
@@ -33,7 +33,13 @@ class ProblemList:
     def add(self, problems: Iterable[Problem]) -> None:
         """Adds some in one step; new reasons for the same path replace the old ones."""
         new = list(dict.fromkeys(problems))
-        paths = {problem.path for problem in new}
+        self._change({problem.path for problem in new}, new)
+
+    def settle(self, paths: Iterable[Path]) -> None:
+        """Takes out those of files that could be used after all."""
+        self._change(set(paths), ())
+
+    def _change(self, paths: Collection[Path], new: Iterable[Problem]) -> None:
         with one_at_a_time(self._library, "problems"):
             self._write([*(p for p in self.read() if p.path not in paths), *new])
 

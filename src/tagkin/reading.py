@@ -5,15 +5,14 @@ from itertools import chain, islice
 from typing import TypeVar
 
 from tagkin import images
-from tagkin.errors import ImageError, LibraryError
+from tagkin.errors import ImageError
 from tagkin.parallel import map_unordered
 from tagkin.preparing import content_id
 from tagkin.records import ImageRow, Problem
 from tagkin.settings import Settings
+from tagkin.storage_watch import StorageWatch
 
 Made = TypeVar("Made")
-
-_MOST_HANGING = 10  # files in a row
 
 
 def read_rows(
@@ -31,7 +30,7 @@ def read_rows(
         problems: Images that can't be read are appended here instead of being yielded.
 
     Raises:
-        LibraryError: Many files in a row took too long, as on a drive that has gone.
+        LibraryError: Many files in a row took too long, or their store didn't answer.
 
     Yields:
         In the order in which they are ready: one slow file holds up no other.
@@ -47,26 +46,21 @@ def read_rows(
                     raise ImageError("changed since it was prepared: run 'tagkin prepare' again")
                 return make(row.id, data)
             except ImageError as error:
-                problem = Problem(path, str(error))
+                problem = Problem.of(path, error)
         return problem
 
     remaining = iter(rows)
     first = list(islice(remaining, 1))
     threads = images.reading_threads((path for row in first for path in row.paths), settings)
     outcomes = map_unordered(read, chain(first, remaining), threads, timeout=settings.read_timeout)
-    hanging = 0
+    watch = StorageWatch()
     for row, outcome in outcomes:
-        hanging = hanging + 1 if isinstance(outcome, TimeoutError) else 0
-        if hanging == _MOST_HANGING:
-            raise LibraryError(
-                f"{hanging} files in a row could not be read within {settings.read_timeout:g} "
-                f"seconds, the last {row.paths[0]}: is their drive still there? What was stored "
-                "stays, and the same command goes on from there"
-            )
-        if isinstance(outcome, Problem):
-            problems.append(outcome)
-        elif isinstance(outcome, TimeoutError):
-            reason = f"could not be read within {settings.read_timeout:g} seconds (read_timeout)"
-            problems.append(Problem(row.paths[0], reason))
+        if isinstance(outcome, TimeoutError):
+            problem: Problem | None = Problem.late(row.paths[0], settings.read_timeout)
         else:
+            problem = outcome if isinstance(outcome, Problem) else None
+        watch.saw(problem)
+        if problem is not None:
+            problems.append(problem)
+        elif not isinstance(outcome, Problem | TimeoutError):  # for the type checker
             yield row.id, outcome

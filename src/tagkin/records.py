@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from tagkin.errors import ImageError, UnreachableError
 from tagkin.lance_table import KEY_MARK
 from tagkin.remote_paths import as_path
 from tagkin.splits import Split
@@ -172,10 +173,29 @@ class ImageRow:
 
 @dataclass(frozen=True)
 class Problem:
-    """A file that could not be used, and why."""
+    """A file that could not be used, and why.
+
+    Attributes:
+        path: The file.
+        reason: What is wrong, for people.
+        unreachable: Whether it is not the file that is at fault but its drive or store, which
+            doesn't answer; not kept in the library.
+    """
 
     path: Path
     reason: str
+    unreachable: bool = field(default=False, compare=False)
+
+    @classmethod
+    def of(cls, path: Path, error: ImageError) -> "Problem":
+        """Returns what kept an image from being read, as a problem."""
+        return cls(path, str(error), isinstance(error, UnreachableError))
+
+    @classmethod
+    def late(cls, path: Path, seconds: float) -> "Problem":
+        """Returns the problem of a file that took longer than ``read_timeout``."""
+        reason = f"could not be read within {seconds:g} seconds; raise read_timeout to wait longer"
+        return cls(path, reason, unreachable=True)
 
 
 def from_image(row: ImageRow) -> dict[str, Any]:
@@ -230,21 +250,21 @@ def _upgrade_batch(batch: pa.RecordBatch) -> pa.RecordBatch:
     structs = files.flatten()
     have = [structs.type.field(at).name for at in range(structs.type.num_fields)]
     fields = [
-        structs.field(field.name) if field.name in have else _empty(field.type, len(structs))
-        for field in _FILE
+        structs.field(one.name) if one.name in have else _empty(one.type, len(structs))
+        for one in _FILE
     ]
     ends = np.cumsum([0, *pc.list_value_length(files).to_pylist()], dtype=np.int32)
     lists = pa.ListArray.from_arrays(
         pa.array(ends), pa.StructArray.from_arrays(fields, fields=list(_FILE))
     )
     columns = []
-    for field in IMAGES:
-        if field.name == "files":
+    for column in IMAGES:
+        if column.name == "files":
             columns.append(lists)
-        elif field.name in batch.schema.names:
-            columns.append(batch.column(field.name))
+        elif column.name in batch.schema.names:
+            columns.append(batch.column(column.name))
         else:
-            columns.append(_empty(field.type, batch.num_rows))
+            columns.append(_empty(column.type, batch.num_rows))
     return pa.RecordBatch.from_arrays(columns, schema=IMAGES)
 
 

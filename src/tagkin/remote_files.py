@@ -22,11 +22,21 @@ from tagkin.remote_paths import RemotePath
 from tagkin.web_files import WebRules, fetch, head
 
 _TIMES = {"connect_timeout": "10s", "read_timeout": "30s", "timeout": "15min"}
-_RETRIES = 6
-_RETRY_SECONDS = 60
+_RETRY = {
+    "max_retries": 100,  # the time ends it
+    "retry_timeout": timedelta(seconds=30),
+    # obstore's own pauses, drawn between a tenth of a second and twice the last one, hardly grow:
+    # six retries were over in a second.
+    "backoff": {
+        "init_backoff": timedelta(seconds=0.3),
+        "max_backoff": timedelta(seconds=5),
+        "base": 3,
+    },
+}
 
 # Behind all that was tried: "... - Server returned non-2xx status code: 503 Service Unavailable".
 _ANSWER = re.compile(r"status code: (\d{3}[A-Za-z ]*)")
+_BUSY = "5", "429"  # how answers begin that may be others later
 
 _ASKED_SINGLY = 8  # files of a folder, before it is listed
 _LISTED = 1024  # folders whose listings are remembered, as long as they don't hold more than
@@ -36,6 +46,11 @@ _BUFFER = 4 * 2**20  # bytes of a table or archive that are asked for at once
 
 _MOST_TABLE = 2**30  # bytes of a table on a web server
 _TABLE_SECONDS = 600.0
+
+
+class NoAnswerError(OSError):
+    """A store doesn't answer, or says that it can't just now."""
+
 
 Status = tuple[int, int]  # bytes, and the time of change in nanoseconds
 
@@ -310,16 +325,17 @@ def open_store(root: str) -> Any:
     load_obstore()
     from obstore.store import from_url
 
-    retry = {"max_retries": _RETRIES, "retry_timeout": timedelta(seconds=_RETRY_SECONDS)}
     # To give options makes it forget this one of the environment.
     insecure = os.environ.get("AWS_ALLOW_HTTP", "").lower() in ("true", "1")
     options: Any = {**_TIMES, "allow_http": insecure}
-    return from_url(root, client_options=options, retry_config=cast("Any", retry))
+    return from_url(root, client_options=options, retry_config=cast("Any", _RETRY))
 
 
 @contextmanager
 def told_of_store(path: RemotePath, what: str = "read") -> Iterator[None]:
     """Turns what went wrong with a store into an OSError that says what to check.
+
+    It is a `NoAnswerError` if it is the store that is at fault, and not what was asked.
 
     Args:
         path: What is read or written.
@@ -340,6 +356,8 @@ def told_of_store(path: RemotePath, what: str = "read") -> Iterator[None]:
         said = " ".join(str(error).split())
         answered = _ANSWER.search(said)
         why = f"the store answers {answered[1]}" if answered else said[:200]
+        kind = NoAnswerError if answered and answered[1].startswith(_BUSY) else OSError
         if "error sending request" in said:
+            kind = NoAnswerError
             why = "nothing answers; check the network, and AWS_ENDPOINT if you have set it"
-        raise OSError(5, f"{path.root_address} can't be {what}: {why}", str(path)) from error
+        raise kind(5, f"{path.root_address} can't be {what}: {why}", str(path)) from error

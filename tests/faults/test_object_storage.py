@@ -144,6 +144,43 @@ def test_a_store_that_fails_is_one_clear_error_and_loses_nothing(
     assert wrong(as_path(library)) == []
 
 
+def test_images_on_a_store_that_is_busy_or_goes_away(
+    trouble: Trouble, object_store: Bucket, pictures: Path, tmp_path: Path
+) -> None:
+    env = {"AWS_ENDPOINT": trouble.address}
+    source = object_store.put_folder(pictures, "photos")
+    tagkin("prepare", pictures, "--library", tmp_path / "local")
+    expected = {row.id: row.tags for row in Library.open(tmp_path / "local").images()}
+    library = tmp_path / "library"
+    trouble.share = 0.2
+    tagkin("prepare", source, "--library", library, env=env)
+    assert trouble.refused >= 10
+    assert {row.id: row.tags for row in Library.open(library).images()} == expected
+    # It goes away for good while vectors are made: the command doesn't try each image.
+    trouble.share = 0.0
+    some = {**env, "TAGKIN_DOWNLOAD_THREADS": "1"}  # else all are read before the first vector
+    running = start("embed", *LITE0, "--library", library, env=some)
+    while not _vectors(str(library)) and running.poll() is None:
+        time.sleep(0.02)
+    trouble.share = 1.0
+    _, told = running.communicate(timeout=600)
+    assert "Traceback" not in told
+    if running.returncode:
+        assert "10 files in a row" in told.replace("\n", " ")
+    stored = len(_vectors(str(library)))
+    assert stored >= 8
+    process = start("prepare", source, "--library", tmp_path / "new", env=env)
+    _, told = process.communicate(timeout=600)
+    assert process.returncode == 2
+    assert "503" in told.replace("\n", "")
+    trouble.share = 0.2
+    tagkin("embed", *LITE0, "--library", library, env=env)
+    assert len(_vectors(str(library))) == 60
+    assert Library.open(library).problems() == []
+    assert wrong(library) == []
+    print(f"{stored} vectors were stored when it went away")
+
+
 def test_killed_writers(object_store: Bucket, pictures: Path) -> None:
     library = object_store.address("killed/library")
     dice = random.Random(SEED)

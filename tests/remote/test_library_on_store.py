@@ -210,7 +210,8 @@ def test_what_is_no_library_says_so(object_store: Bucket, run_tagkin: RunTagkin)
     assert "there is no Tagkin library in s3://" in " ".join(done.stderr.split())
 
 
-def test_wrong_credentials_are_told(object_store: Bucket, run_tagkin: RunTagkin) -> None:
+@pytest.mark.slow  # it is asked for half a minute
+def test_a_store_that_is_down_is_told(object_store: Bucket, run_tagkin: RunTagkin) -> None:
     closed = {"AWS_ENDPOINT": "http://127.0.0.1:9"}
     done = run_tagkin(
         "similar", "--tag", "x", "--library", object_store.address("demo/library"), env=closed

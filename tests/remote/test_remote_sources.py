@@ -15,7 +15,7 @@ from object_store import Bucket
 from PIL import Image
 from web_server import Site, serve_site
 
-from tagkin import images
+from tagkin import images, remote_files
 from tagkin.checking.image_files import FileCheck
 from tagkin.errors import ImageError, SourceError
 from tagkin.images import ImageLimits
@@ -113,6 +113,7 @@ def test_a_store_that_is_down_is_said(
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
     monkeypatch.setenv("AWS_ENDPOINT", f"http://127.0.0.1:{port}")
+    monkeypatch.setitem(remote_files._RETRY, "max_retries", 2)
     with pytest.raises(SourceError, match="s3://pictures-away can't be read"):
         open_source(as_path("s3://pictures-away/x"))
 

@@ -15,6 +15,7 @@ from tagkin.distributed.sharing import share_out
 from tagkin.distributed.worker import Extracted, Files, sees_any
 from tagkin.errors import EngineError, LibraryError, TagkinError
 from tagkin.hardware import usable_cores
+from tagkin.storage_watch import StorageWatch
 
 _LOOK_SECONDS = 5.0  # after which stragglers are looked for
 _MOST_DEATHS = 10  # in a row, besides one of each worker
@@ -75,7 +76,7 @@ class Ray:
 
         Raises:
             EngineError: Ray is missing, can't be started or reached, or its workers keep dying.
-            LibraryError: A machine doesn't see the images.
+            LibraryError: A machine doesn't see the images, or their storage doesn't answer.
             TagkinError: What a worker raised.
         """
         with ray_session(self.address) as ray:
@@ -92,6 +93,7 @@ class Ray:
             )
             schedule = Schedule(iter(rows), count, workers)
             crew = _Crew(ray, make, workers, give_up)
+            watch = StorageWatch()  # each worker's own ends with its chunk
             try:
                 for chunk, made in crew.results(schedule):
                     paths = (path for row in chunk.rows for path in row.paths)
@@ -100,6 +102,8 @@ class Ray:
                             f"{made.machine} doesn't see files that are there on this machine, "
                             f"such as {chunk.rows[0].paths[0]}: mount them there at the same path"
                         )
+                    for problem in (None,) if len(made.values) else made.problems:
+                        watch.saw(problem)
                     yield chunk.rows, made
             finally:
                 crew.dismiss()

@@ -46,6 +46,7 @@ from tagkin.source_changes import FileChanges, missing_files
 from tagkin.sources import Source
 from tagkin.sources.record import ImageRecord, Item, Skipped, SourceProblem
 from tagkin.splits import SPLITS, Split
+from tagkin.storage_watch import StorageWatch
 from tagkin.tag_edits import EditedTags
 from tagkin.vocabulary import TagRules, Vocabulary
 from tagkin.vocabulary_report import report_tags
@@ -107,7 +108,8 @@ def prepare(
         progress: Called after every file.
 
     Raises:
-        LibraryError: The library can't be written, or another process prepares it.
+        LibraryError: The library can't be written, another process prepares it, or the storage of
+            the files doesn't answer any more.
         SourceError: Missing files are to be pruned, and the source names no image at all.
         VocabularyError: The aliases are circular.
     """
@@ -146,6 +148,7 @@ def _prepare(
 def _check_files(source: Source, settings: Settings, run: _Run, progress: Progress) -> None:
     limits = images.ImageLimits.from_settings(settings)
     last_store = time.monotonic()
+    watch = StorageWatch()
 
     def check_some(items: Sequence[Item]) -> list[Checked | Unchanged | Problem | None]:
         return [check(item, source.path, run.known, limits) for item in items]
@@ -172,11 +175,11 @@ def _check_files(source: Source, settings: Settings, run: _Run, progress: Progre
             run.problems[Problem(record.path, record.reason)] = None
             run.unread.add(record.path)
         elif isinstance(outcome, TimeoutError):
-            reason = f"{outcome}; raise read_timeout to wait longer"
-            run.problems[Problem(record.path, reason)] = None
+            _note(run, watch, Problem.late(record.path, settings.read_timeout))
         elif isinstance(outcome, Problem):
-            run.problems[outcome] = None
+            _note(run, watch, outcome)
         elif outcome is not None:
+            watch.saw(None)
             _merge(run, record, outcome)
         progress("checking images", done, total)
         waiting = len(run.changes)
@@ -185,6 +188,11 @@ def _check_files(source: Source, settings: Settings, run: _Run, progress: Progre
         ):
             run.changes.store()
             last_store = time.monotonic()
+
+
+def _note(run: _Run, watch: StorageWatch, problem: Problem) -> None:
+    watch.saw(problem)
+    run.problems[problem] = None
 
 
 def _count(source: Source, progress: Progress) -> int:

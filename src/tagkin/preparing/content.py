@@ -84,9 +84,10 @@ def check(
         file = ImageFile(item.path, (), len(data), told or changed, source=source)
         return Checked(place, row, _with_tags_of(item, file))
     except ImageError as error:
-        return Problem(item.path, str(error))
+        return Problem.of(item.path, error)
     except OSError as error:
-        return Problem(item.path, error.strerror or str(error))
+        gone = isinstance(error, remote_files.NoAnswerError)
+        return Problem(item.path, error.strerror or str(error), unreachable=gone)
 
 
 def _with_tags_of(record: ImageRecord, file: ImageFile) -> ImageFile:
