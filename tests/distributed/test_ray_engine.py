@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Demo, RunTagkin
+from conftest import Demo, RunTagkin, run_python
 from helpers_ray import WORKERS, made_library, stored
 
 from tagkin.distributed.engine import RayEngine
@@ -96,6 +96,28 @@ def test_ray_is_not_started_for_nothing(
         demo_library.library, demo_library.config, demo_library.settings, engine=RayEngine()
     )
     assert (report.added, report.already) == (0, report.images)
+
+
+_TWICE = """
+from tagkin.distributed.session import ray_session
+
+def seven():
+    return 7
+
+for _ in range(2):
+    with ray_session(None) as ray:
+        print(ray.get(ray.remote(seven).remote()))
+import ray
+ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False)
+print(ray.get(ray.remote(seven).remote()) + 1)
+"""
+
+
+def test_one_process_may_have_several_rays_each_with_its_own_token(tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    # The last is the program's own, which keeps its token in the home folder.
+    done = run_python(_TWICE, {"HOME": str(tmp_path)})
+    assert done.stdout.split() == ["7", "7", "8"], done.stderr
 
 
 # What a worker does, in this process

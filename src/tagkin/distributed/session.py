@@ -49,8 +49,10 @@ def ray_session(address: str | None) -> Iterator[ModuleType]:
         if ray.is_initialized():
             yield ray
             return
+        _reread_environment()
         with _started(ray, address):
             yield ray
+    _reread_environment()
 
 
 @contextlib.contextmanager
@@ -100,6 +102,19 @@ def _import_ray() -> Any:
             "the option out"
         ) from error
     return ray
+
+
+def _reread_environment() -> None:
+    """Has Ray look at how it should authenticate, which it else does once in a process.
+
+    A second Ray of this process would be refused with the first one's token. There is no public
+    way to do that; Ray's own set-up and tests do the same.
+    """
+    with contextlib.suppress(ImportError, AttributeError):  # of another version
+        from ray._raylet import AuthenticationTokenLoader, Config
+
+        Config.initialize("")
+        AuthenticationTokenLoader.instance().reset_cache()
 
 
 def _private() -> dict[str, str]:
