@@ -34,7 +34,9 @@ from tagkin.files import checksum, working_folder
 from tagkin.head import Head, margins, sigmoid
 from tagkin.neighbours import Neighbours
 from tagkin.parallel import map_ahead
+from tagkin.records import Problem
 from tagkin.settings import Rank, Settings
+from tagkin.storage_watch import StorageWatch
 from tagkin.views import embed_views
 from tagkin.vocabulary import TagRules
 
@@ -253,14 +255,18 @@ class Tagger:
             settings: Limits of images, number of threads, and by what tags are ranked.
             top: Exactly that many tags for each image, the first by rank; if None, those at or
                 above their own threshold.
+
+        Raises:
+            LibraryError: Many files in a row were on a store that doesn't answer.
         """
         limits = images.ImageLimits.from_settings(settings)
+        watch = StorageWatch()
 
-        def read(path: Path) -> "NDArray[np.uint8] | str":
+        def read(path: Path) -> "NDArray[np.uint8] | Problem":
             try:
                 return decode_views(images.read_bytes(path, limits), self.config, limits)
             except ImageError as error:
-                return str(error)
+                return Problem.of(path, error)
 
         # Bad files don't go through the backbone; they wait here for their place in the order.
         waiting: dict[int, Prediction] = {}
@@ -272,8 +278,9 @@ class Tagger:
             threads = images.reading_threads(first, settings)
             outcomes = map_ahead(read, chain(first, remaining), threads)
             for number, (path, image) in enumerate(outcomes):
-                if isinstance(image, str):
-                    waiting[number] = Prediction(path, error=image)
+                watch.saw(image if isinstance(image, Problem) else None)
+                if isinstance(image, Problem):
+                    waiting[number] = Prediction(path, error=image.reason)
                 else:
                     names[number] = path
                     yield number, image

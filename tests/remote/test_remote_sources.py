@@ -11,13 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import Demo
 from object_store import Bucket
 from PIL import Image
 from web_server import Site, serve_site
 
 from tagkin import images, remote_files
 from tagkin.checking.image_files import FileCheck
-from tagkin.errors import ImageError, SourceError
+from tagkin.errors import ImageError, LibraryError, SourceError
 from tagkin.images import ImageLimits
 from tagkin.library import Library
 from tagkin.preparing import prepare
@@ -25,6 +26,7 @@ from tagkin.records import ImageFile
 from tagkin.remote_paths import as_path
 from tagkin.settings import Settings, load_settings
 from tagkin.sources import ImageRecord, SourceProblem, open_source
+from tagkin.tagger import Tagger
 from tagkin.web_files import WebRules
 from tagkin.writers.image_tags import WriteOptions, open_writer
 from tagkin.writers.tagged import TaggedImage
@@ -107,15 +109,34 @@ def test_without_obstore_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatc
         open_source(as_path("s3://pictures/x"))
 
 
-def test_a_store_that_is_down_is_said(
-    object_store: Bucket, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def go_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leads the environment to where nothing listens; only for buckets not asked before."""
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
     monkeypatch.setenv("AWS_ENDPOINT", f"http://127.0.0.1:{port}")
     monkeypatch.setitem(remote_files._RETRY, "max_retries", 2)
+
+
+def test_a_store_that_is_down_is_said(
+    object_store: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_away(monkeypatch)
     with pytest.raises(SourceError, match="s3://pictures-away can't be read"):
         open_source(as_path("s3://pictures-away/x"))
+
+
+def test_predicting_does_not_try_each_image_of_a_store_that_is_down(
+    object_store: Bucket, monkeypatch: pytest.MonkeyPatch, demo_library: Demo
+) -> None:
+    go_away(monkeypatch)
+    tagger, settings = Tagger.load(demo_library.tagger), demo_library.settings
+    paths = [as_path(f"s3://pictures-gone/{number}.png") for number in range(30)]
+    with pytest.raises(LibraryError, match=r"10 files in a row.*s3://pictures-gone.*nothing answ"):
+        list(tagger.predict(paths, settings))
+    few = [as_path("s3://pictures-gone/x.png"), demo_library.library.images()[0].paths[0]]
+    lost, found = tagger.predict(few, settings)
+    assert "nothing answers" in (lost.error or "")
+    assert found.error is None
 
 
 def test_a_table_names_addresses_only_if_it_may(object_store: Bucket, tmp_path: Path) -> None:
