@@ -22,6 +22,7 @@ from helpers_ray import (
     workers_of,
 )
 
+from tagkin.distributed.session import _short_folder
 from tagkin.library import Library
 
 pytest.importorskip("ray")
@@ -84,6 +85,9 @@ def test_a_killed_leader_loses_only_what_was_not_stored(
     process.communicate()
     assert others
     wait_until(lambda: not in_tree(others), 60)
+    folders = Path(_short_folder())
+    left = set(folders.glob("tagkin-ray-*"))
+    assert left
 
     table = next(library.path.glob("vectors-*.lance"))
     fingerprint = table.name.removeprefix("vectors-").removesuffix(".lance")
@@ -97,6 +101,7 @@ def test_a_killed_leader_loses_only_what_was_not_stored(
     ids, after = library.vectors(fingerprint)
     kept = [ids.index(image) for image in before]
     np.testing.assert_array_equal(after[kept], vectors)
+    assert not left & set(folders.glob("tagkin-ray-*"))  # the next one has cleared up
 
 
 def test_an_image_of_which_workers_die_costs_only_itself(

@@ -4,20 +4,26 @@ import contextlib
 import logging
 import os
 import secrets
+import shutil
 import site
 import socket
+import stat
 import tempfile
+import time
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from tagkin.errors import EngineError, first_line
+from tagkin.errors import EngineError, LibraryError, first_line
 from tagkin.hardware import usable_cores
+from tagkin.locking import only_one
 
 # Only rows and vectors go through Ray's shared memory, some chunks of them at a time.
 _OBJECT_STORE_BYTES = 256 * 2**20
+_PREFIX, _LEADER = "tagkin-ray-", "leader"  # of a folder, and of its lock
+_UNLOCKED_SECONDS = 2.0  # that a new folder may be without its lock
 _LONGEST_FOLDER = 20  # Ray puts sockets deep below it, whose paths may have 107 bytes
 
 _SILENT = {
@@ -60,8 +66,10 @@ def _started(ray: Any, address: str | None) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         options: dict[str, Any] = {"address": address}
         if not address:
+            parent = _short_folder()
+            _sweep(Path(parent))
             folder = tempfile.TemporaryDirectory(
-                prefix="tagkin-ray-", dir=_short_folder(), ignore_cleanup_errors=True
+                prefix=_PREFIX, dir=parent, ignore_cleanup_errors=True
             )
             options = {
                 "address": "local",  # whatever RAY_ADDRESS says
@@ -71,6 +79,7 @@ def _started(ray: Any, address: str | None) -> Iterator[None]:
                 "include_dashboard": False,
                 "_temp_dir": stack.enter_context(folder),
             }
+            stack.enter_context(only_one(Path(folder.name), _LEADER, "leader of Ray"))
             stack.enter_context(_environment(_empty_home(Path(folder.name) / "home")))
         stack.enter_context(_no_printing(ray))
         stack.callback(ray.shutdown)  # before the folder goes
@@ -174,6 +183,19 @@ def _knock(address: str) -> None:
     if colon and port.isdecimal():
         with socket.create_connection((host.strip("[]"), int(port)), _ANSWER_SECONDS):
             pass
+
+
+def _sweep(parent: Path) -> None:
+    """Removes the folders of leaders that were killed, who left their locks."""
+    if os.name != "posix":
+        return
+    for left in parent.glob(f"{_PREFIX}*"):
+        with contextlib.suppress(LibraryError, OSError):
+            status = left.lstat()
+            ours = stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid()
+            if ours and abs(time.time() - status.st_mtime) > _UNLOCKED_SECONDS:
+                with only_one(left, _LEADER, "leader of Ray"):
+                    shutil.rmtree(left, ignore_errors=True)
 
 
 def _short_folder() -> str:
