@@ -7,6 +7,7 @@ version. The folders are those of a LanceDB database, which opens them as tables
 
 import contextlib
 import functools
+import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
@@ -16,7 +17,7 @@ from typing import Any
 import pyarrow as pa
 
 from tagkin.errors import LibraryError, first_line
-from tagkin.files import working_folder
+from tagkin.files import atomic_file, working_folder
 from tagkin.remote_paths import RemotePath
 
 # Lance's own log lines (deprecations, retries) are not for the user of a command.
@@ -30,6 +31,8 @@ _KEEP_VERSIONS = timedelta(minutes=10)
 _TIDY_EVERY = 50  # versions
 #: Metadata of the column that is a table's key; Lance lets it be of no column that may be null.
 KEY_MARK = b"lance-schema:unenforced-primary-key"
+#: In a table that is never compacted: the names of its files with rows, at a 50th version.
+ORDER_FILE = "files_in_order.json"
 _ATTEMPTS = 5
 
 
@@ -178,7 +181,11 @@ class LanceTable:
             self._run("tidy", self._tidy)
 
     def drop_old_versions(self) -> None:
-        """Drops old versions at every 50th, and leaves the files with the rows as they are."""
+        """Drops old versions at every 50th, and leaves the files with the rows as they are.
+
+        The order of the files is noted first: else nothing would tell it if the last version too
+        were lost.
+        """
         if self.exists():
             self._run("tidy", functools.partial(self._tidy, compact=False))
 
@@ -187,7 +194,20 @@ class LanceTable:
         if table.version % _TIDY_EVERY == 0:
             if compact:
                 table.optimize.compact_files()
+            else:
+                self._note_order(table)
             self._open().cleanup_old_versions(older_than=_KEEP_VERSIONS)
+
+    def _note_order(self, table: Any) -> None:
+        files = [file.path for part in table.get_fragments() for file in part.data_files()]
+        text, path = json.dumps(files), self.path / ORDER_FILE
+        if isinstance(path, RemotePath):
+            from tagkin.store_objects import write_object
+
+            write_object(path, text.encode())
+            return
+        with atomic_file(path) as file:
+            file.write_text(text, "utf-8")
 
     def make(self) -> None:
         """Makes the table, empty, unless it exists; every write does so first.

@@ -1,12 +1,16 @@
 """Damaged tables: what is found, and that a repair keeps all that can be read."""
 
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import lance
 import numpy as np
 import pytest
 from helpers_checking import check, cut, files_of, findings, make_library, mend
 
+from tagkin import lance_table
 from tagkin.checking.aside import move_aside
 from tagkin.decisions import in_force
 from tagkin.lance_table import LanceTable
@@ -135,6 +139,42 @@ def test_a_damaged_last_version_loses_no_row(path: Path, how: str) -> None:
     assert after.decide("reject", ["x", "y"]).number == 6
 
 
+@pytest.mark.parametrize("name", ["images", "decisions"])
+def test_a_repair_of_the_last_version_that_was_killed_adds_nothing_twice(
+    path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    before = Library.open(path)
+    taken, rows = before.decisions(), before.images()
+    cut(newest(path / f"{name}.lance"))
+    steps = Path.replace, Path.rename
+    for last in range(100):
+        # Killed after 0, 1, 2 ... steps of those that put files into their places.
+        left = iter(range(last))
+
+        def killed(step: Any, left: Any = left) -> Any:
+            def run(file: Path, target: Path) -> Path:
+                if next(left, None) is None:
+                    raise KeyboardInterrupt
+                return step(file, target)  # type: ignore[no-any-return]
+
+            return run
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "replace", killed(steps[0]))
+            patch.setattr(Path, "rename", killed(steps[1]))
+            try:
+                check(path, repair=True)
+            except KeyboardInterrupt:
+                continue
+        break
+    assert 3 <= last < 99
+    assert findings(path) == []
+    after = Library.open(path)
+    assert after.decisions() == taken
+    assert after.images() == rows
+    assert after.decide("reject", ["x", "y"]).number == 6
+
+
 def test_a_damaged_old_version_is_put_aside(path: Path) -> None:
     old = max((path / "images.lance" / "_versions").glob("*.manifest"))
     rows = Library.open(path).images()
@@ -157,6 +197,28 @@ def test_a_table_without_any_version_is_made_again_of_its_rows(path: Path) -> No
     np.testing.assert_array_equal(after.vectors("f")[1], vectors)
     assert after.decisions() == taken
     assert len(list((path / "damaged").iterdir())) == 3
+
+
+def test_a_long_history_is_made_again_though_old_versions_were_dropped(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lance_table, "_KEEP_VERSIONS", timedelta(0))
+    library = Library.open(path)
+    rows = library.images()
+    for number in range(60):
+        library.decide("reject", ["b", str(number)])
+        library.upsert_images([replace(rows[number % 3], width=number + 1)])
+    taken, rows = library.decisions(), library.images()
+    for name in ("images", "decisions"):
+        table = path / f"{name}.lance"
+        # A write that was killed before it was complete.
+        (table / "data" / "killed.lance").write_bytes(files_of(table, 0)[0].read_bytes())
+        assert len(list((table / "_transactions").iterdir())) < 40
+        for file in (table / "_versions").iterdir():
+            file.unlink()
+    mend(path)
+    assert Library.open(path).decisions() == taken
+    assert Library.open(path).images() == rows
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])

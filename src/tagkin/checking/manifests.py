@@ -1,5 +1,6 @@
 """Versions of a Lance table: which manifests can be read, and what is left if the last can't."""
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from tagkin.errors import first_line
-from tagkin.lance_table import LANCE_ERRORS
+from tagkin.lance_table import LANCE_ERRORS, ORDER_FILE
 
 _LATEST = 2**64 - 1  # names of manifests count down from it, so that the newest comes first
 
@@ -64,8 +65,9 @@ def unlisted_files(path: Path, known: set[str]) -> list[tuple[int, Path]]:
         known: Names of files that a readable version lists.
 
     Returns:
-        Each file with the version that its writer had read; -1 if nobody noted that, as for a write
-        that was killed before it was complete.
+        Each file with the version that its writer had read; 0 if that is no longer known, but the
+        file was in the table, and -1 if nobody noted anything, as for a write that was killed
+        before it was complete.
     """
     files = {file.name: file for file in (path / "data").glob("*.lance") if file.name not in known}
     read: dict[str, int] = {}
@@ -75,8 +77,24 @@ def unlisted_files(path: Path, known: set[str]) -> list[tuple[int, Path]]:
         for name in files:
             if version and name.encode() in content:
                 read[name] = min(int(version[1]), read.get(name, _LATEST))
-    ordered = [(read.get(name, -1), file) for name, file in files.items()]
-    return sorted(ordered, key=lambda entry: (entry[0], entry[1].stat().st_mtime_ns, entry[1].name))
+    order = {name: place for place, name in enumerate(_order(path))}
+
+    def key(entry: tuple[int, Path]) -> tuple[int, int, int, str]:
+        version, file = entry
+        return version, order.get(file.name, len(order)), file.stat().st_mtime_ns, file.name
+
+    return sorted(
+        ((read.get(name, 0 if name in order else -1), file) for name, file in files.items()),
+        key=key,
+    )
+
+
+def _order(path: Path) -> list[str]:
+    try:
+        found = json.loads((path / ORDER_FILE).read_text("utf-8"))
+    except (OSError, ValueError):
+        return []
+    return [str(name) for name in found] if isinstance(found, list) else []
 
 
 def file_schema(file: Path) -> pa.Schema | None:

@@ -148,30 +148,42 @@ def _share(path: Path, twin: Path, without: Collection[Path]) -> None:
 
 
 def _take_over(twin: Path, path: Path, library: Path) -> Path:
-    """Gives a table the files that its twin has more, and last of all the twin's last version.
+    """Gives a table the files that its twin has more, and the twin's last version.
+
+    The files with rows come before that version, and what tells of their writing after it: without
+    that, a repair that starts again takes them for what a killed write left, and doesn't add their
+    rows once more to a list of decisions or edits, which has no keys.
 
     Returns:
         The file of that version.
     """
     last = list_manifests(twin)[0].path
-    for folder in ("data", "_deletions", "_transactions"):
-        for file in (twin / folder).glob("*"):
-            target = path / folder / file.name
-            if not target.exists():
-                target.parent.mkdir(exist_ok=True)
-                file.rename(target)
+    _move_new(twin, path, "data", "_deletions")
     place = path / "_versions" / last.name
     if place.exists():  # the damaged one
         copy_aside(library, path.name, [place])
     (path / "_versions" / _HINT).unlink(missing_ok=True)
     last.replace(place)
+    _move_new(twin, path, "_transactions")
     return place
+
+
+def _move_new(twin: Path, path: Path, *folders: str) -> None:
+    for folder in folders:
+        for file in (twin / folder).glob("*"):
+            target = path / folder / file.name
+            if not target.exists():
+                target.parent.mkdir(exist_ok=True)
+                file.rename(target)
 
 
 def _rebuild(library: Path, path: Path, kind: TableKind) -> str:
     """Makes the table anew of all files that hold rows, and puts the old one aside."""
     files = unlisted_files(path, set())
-    complete = [file for read, file in files if read >= 0] or [file for _, file in files]
+    # What told of the writing of a file goes with old versions. Where rows have keys, those of a
+    # write that was killed do no harm.
+    complete = [file for read, file in files if read >= 0 or kind.key]
+    complete = complete or [file for _, file in files]
     schema = kind.schema or _vector_schema(complete)
     if schema is None:
         return f"nothing in it could be read; it is kept as {move_aside(library, path)}"
