@@ -43,11 +43,14 @@ def announce_fine_tuning(session: "Session", library: "Library", *, anyway: bool
         ResourceError: It can't fit, and ``anyway`` is not given.
     """
     from tagkin.recommending.jobs import costs_here, fine_tune_job
+    from tagkin.tag_edits import EditedTags
+    from tagkin.tagged_images import TaggedImages
     from tagkin.training.recipe import Recipe
 
     settings = session.settings
     wanted = _describe(session, library)
-    images = sum(1 for row in library.images() if row.split == "train" and row.files)
+    tagged = TaggedImages.read(library.image_table(), EditedTags(()))
+    images = len(tagged.places_of("train"))
     if wanted is None or not images:
         return
     recipe = Recipe.from_settings(settings)

@@ -10,6 +10,7 @@ import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from heapq import nsmallest
 from pathlib import Path
 
 import numpy as np
@@ -134,7 +135,8 @@ def neighbour_precision(vectors: NDArray[np.floating], labels: NDArray[np.bool_]
 
 def _sample(library: Library, most: int) -> list[ImageRow]:
     """Returns tagged images with a split, the smallest ids first: these are hashes."""
-    rows = [row for row in library.images() if row.files and row.tags and row.split]
+    found = (row for row in library.iter_images(library.image_ids()) if row.tags and row.split)
+    rows = nsmallest(max(most, _LEAST_IMAGES), found, key=lambda row: row.id)
     if len(rows) < _LEAST_IMAGES:
         raise LibraryError(
             f"the library has {len(rows)} images with tags, and --probe needs {_LEAST_IMAGES}: run "
