@@ -124,13 +124,8 @@ def test_a_store_that_fails_is_one_clear_error_and_loses_nothing(
     tagkin("prepare", pictures, "--library", library, env=env)
     before = Library.open(as_path(library)).images()
     # It begins to fail while vectors are written; each command tries for a while.
-    running = start("embed", *LITE0, "--library", library, env=env)
-    while not _vectors(library) and running.poll() is None:
-        time.sleep(0.02)
-    trouble.share = 1.0
-    _, told = running.communicate(timeout=600)
-    assert "Traceback" not in told
-    if running.returncode:
+    code, told = _embed_until_away(trouble, library, env)
+    if code:
         assert "failing/library" in told.replace("\n", "")
     opened = start("similar", "--tag", "x", "--library", library, env=env)
     _, told = opened.communicate(timeout=600)
@@ -159,13 +154,8 @@ def test_images_on_a_store_that_is_busy_or_goes_away(
     # It goes away for good while vectors are made: the command doesn't try each image.
     trouble.share = 0.0
     some = {**env, "TAGKIN_DOWNLOAD_THREADS": "1"}  # else all are read before the first vector
-    running = start("embed", *LITE0, "--library", library, env=some)
-    while not _vectors(str(library)) and running.poll() is None:
-        time.sleep(0.02)
-    trouble.share = 1.0
-    _, told = running.communicate(timeout=600)
-    assert "Traceback" not in told
-    if running.returncode:
+    code, told = _embed_until_away(trouble, str(library), some)
+    if code:
         assert "10 files in a row" in told.replace("\n", " ")
     stored = len(_vectors(str(library)))
     assert stored >= 8
@@ -214,6 +204,17 @@ def test_two_machines_at_once(object_store: Bucket, pictures: Path, tmp_path: Pa
     opened = Library.open(as_path(library))
     assert len(_vectors(library)) == len(opened.image_ids())
     assert wrong(as_path(library)) == []
+
+
+def _embed_until_away(trouble: Trouble, library: str, env: dict[str, str]) -> tuple[int, str]:
+    """Embeds, and has the store go away with the first vectors; returns what came of it."""
+    running = start("embed", *LITE0, "--library", library, env=env)
+    while not _vectors(library) and running.poll() is None:
+        time.sleep(0.02)
+    trouble.share = 1.0
+    _, told = running.communicate(timeout=600)
+    assert "Traceback" not in told
+    return running.returncode, told
 
 
 def _vectors(library: str) -> list[str]:
