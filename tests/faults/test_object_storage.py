@@ -153,7 +153,7 @@ def test_images_on_a_store_that_is_busy_or_goes_away(
     assert {row.id: row.tags for row in Library.open(library).images()} == expected
     # It goes away for good while vectors are made: the command doesn't try each image.
     trouble.share = 0.0
-    some = {**env, "TAGKIN_DOWNLOAD_THREADS": "1"}  # else all are read before the first vector
+    some = {**env, "TAGKIN_DOWNLOAD_THREADS": "4"}  # else all are read before the first vector
     code, told = _embed_until_away(trouble, str(library), some)
     if code:
         assert "10 files in a row" in told.replace("\n", " ")
