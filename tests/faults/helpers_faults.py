@@ -21,11 +21,14 @@ from tagkin.settings import Settings
 
 LITE0 = ("--model", "efficientnet-lite0", "--precision", "f32")
 
-# The commands themselves, which store often, so that kills come before, in and after it.
+# The commands themselves, which store often, so that kills come before, in and after it, and which
+# ask a store that has gone for less long.
 _TAGKIN = """
-from tagkin import embeddings, preparing
+from datetime import timedelta
+from tagkin import embeddings, preparing, remote_files
 embeddings._STORE_AFTER_VECTORS = 8
 preparing._STORE_AFTER_FILES = 4
+remote_files._RETRY["retry_timeout"] = timedelta(seconds=10)
 from tagkin.cli.main import run
 run()
 """
