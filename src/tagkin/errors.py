@@ -21,6 +21,10 @@ class UnreachableError(ImageError):
     """An image is on storage that doesn't answer."""
 
 
+class NoAnswerError(OSError):
+    """A store doesn't answer, or says that it can't just now."""
+
+
 class ImageTooLargeError(ImageError):
     """An image has more pixels or bytes than the limits allow."""
 

@@ -24,7 +24,7 @@ from PIL import Image, ImageFile
 
 from tagkin import archives, remote_files
 from tagkin.colours import mend_transparency, to_rgb
-from tagkin.errors import ImageError, ImageTooLargeError, UnreachableError
+from tagkin.errors import ImageError, ImageTooLargeError, NoAnswerError, UnreachableError
 from tagkin.remote_paths import RemotePath
 from tagkin.settings import Settings
 from tagkin.signatures import begins_like
@@ -209,7 +209,7 @@ def read_dated(path: Path, limits: ImageLimits) -> tuple[bytes, int | None]:
                 size = os.fstat(file.fileno()).st_size
                 data = file.read(min(size, limits.max_bytes) + 1)
     except OSError as error:
-        kind = UnreachableError if isinstance(error, remote_files.NoAnswerError) else ImageError
+        kind = UnreachableError if isinstance(error, NoAnswerError) else ImageError
         raise kind(f"can't be read: {error.strerror or error}") from error
     except ValueError as error:  # a NUL or a lone surrogate in the path
         raise ImageError(f"can't be read: {error}") from error

@@ -17,7 +17,7 @@ from typing import Any
 import pyarrow as pa
 
 from tagkin.errors import LibraryError, first_line
-from tagkin.files import atomic_file, working_folder
+from tagkin.files import working_folder
 from tagkin.remote_paths import RemotePath
 
 # Lance's own log lines (deprecations, retries) are not for the user of a command.
@@ -199,15 +199,10 @@ class LanceTable:
             self._open().cleanup_old_versions(older_than=_KEEP_VERSIONS)
 
     def _note_order(self, table: Any) -> None:
-        files = [file.path for part in table.get_fragments() for file in part.data_files()]
-        text, path = json.dumps(files), self.path / ORDER_FILE
-        if isinstance(path, RemotePath):
-            from tagkin.store_objects import write_object
+        from tagkin.store_objects import write_file
 
-            write_object(path, text.encode())
-            return
-        with atomic_file(path) as file:
-            file.write_text(text, "utf-8")
+        files = [file.path for part in table.get_fragments() for file in part.data_files()]
+        write_file(self.path / ORDER_FILE, json.dumps(files).encode())
 
     def make(self) -> None:
         """Makes the table, empty, unless it exists; every write does so first.

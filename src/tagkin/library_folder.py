@@ -3,10 +3,9 @@
 from pathlib import Path
 
 from tagkin.errors import LibraryError
-from tagkin.files import atomic_file
 from tagkin.library_state import STATE_FILE, is_ours
 from tagkin.remote_paths import RemotePath
-from tagkin.store_objects import names_below, read_object, write_object
+from tagkin.store_objects import names_below, read_object, write_file
 from tagkin.working_copy import WorkingCopy
 
 _TAGGERS, _TAGGER_FILE = "taggers", "tagger.json"  # which says that a tagger is whole
@@ -77,12 +76,7 @@ class LibraryFolder:
         Raises:
             OSError: It can't be written.
         """
-        path = self.path / name
-        if isinstance(path, RemotePath):
-            write_object(path, content)
-            return
-        with atomic_file(path) as file:
-            file.write_bytes(content)
+        write_file(self.path / name, content)
 
     def table_names(self) -> list[str]:
         """Returns the names of the folders of all tables."""

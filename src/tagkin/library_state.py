@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from tagkin.errors import LibraryError
-from tagkin.files import atomic_file
 from tagkin.locking import LOCK_PREFIX
 from tagkin.remote_paths import RemotePath
-from tagkin.store_objects import ChangedMeanwhileError, read_object, write_object
+from tagkin.store_objects import ChangedMeanwhileError, read_object, write_file, write_object
 
 SCHEMA_VERSION = 4
 
@@ -111,11 +110,7 @@ def write_state(library: Path, state: LibraryState) -> None:
     """
     file = library / STATE_FILE
     try:
-        if isinstance(file, RemotePath):
-            write_object(file, _text(state))
-            return
-        with atomic_file(file) as temporary:
-            temporary.write_bytes(_text(state))
+        write_file(file, _text(state))
     except OSError as error:
         raise LibraryError(f"can't write {library}: {error}") from error
 

@@ -55,12 +55,14 @@ def read_rows(
     outcomes = map_unordered(read, chain(first, remaining), threads, timeout=settings.read_timeout)
     watch = StorageWatch()
     for row, outcome in outcomes:
-        if isinstance(outcome, TimeoutError):
-            problem: Problem | None = Problem.late(row.paths[0], settings.read_timeout)
+        made = (
+            Problem.late(row.paths[0], settings.read_timeout)
+            if isinstance(outcome, TimeoutError)
+            else outcome
+        )
+        if isinstance(made, Problem):
+            watch.saw(made)
+            problems.append(made)
         else:
-            problem = outcome if isinstance(outcome, Problem) else None
-        watch.saw(problem)
-        if problem is not None:
-            problems.append(problem)
-        elif not isinstance(outcome, Problem | TimeoutError):  # for the type checker
-            yield row.id, outcome
+            watch.saw(None)
+            yield row.id, made

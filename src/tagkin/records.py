@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from tagkin.errors import ImageError, UnreachableError
+from tagkin.errors import ImageError, NoAnswerError, UnreachableError
 from tagkin.lance_table import KEY_MARK
 from tagkin.remote_paths import as_path
 from tagkin.splits import Split
@@ -187,9 +187,10 @@ class Problem:
     unreachable: bool = field(default=False, compare=False)
 
     @classmethod
-    def of(cls, path: Path, error: ImageError) -> "Problem":
+    def of(cls, path: Path, error: ImageError | OSError) -> "Problem":
         """Returns what kept an image from being read, as a problem."""
-        return cls(path, str(error), isinstance(error, UnreachableError))
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        return cls(path, reason, isinstance(error, UnreachableError | NoAnswerError))
 
     @classmethod
     def late(cls, path: Path, seconds: float) -> "Problem":

@@ -17,7 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from tagkin.errors import ImageError, SourceError
+from tagkin.errors import ImageError, NoAnswerError, SourceError
 from tagkin.remote_paths import RemotePath
 from tagkin.web_files import WebRules, fetch, head
 
@@ -46,11 +46,6 @@ _BUFFER = 4 * 2**20  # bytes of a table or archive that are asked for at once
 
 _MOST_TABLE = 2**30  # bytes of a table on a web server
 _TABLE_SECONDS = 600.0
-
-
-class NoAnswerError(OSError):
-    """A store doesn't answer, or says that it can't just now."""
-
 
 Status = tuple[int, int]  # bytes, and the time of change in nanoseconds
 

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from tagkin.files import atomic_file
 from tagkin.remote_files import load_obstore, open_store, told_of_store
 from tagkin.remote_paths import RemotePath
 
@@ -25,6 +26,19 @@ def read_object(path: RemotePath) -> tuple[bytes, str]:
     with told_of_store(path):
         answer = load_obstore().get(open_store(path.root_address), path.key)
         return bytes(answer.bytes()), str(answer.meta["e_tag"])
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Writes a small file in one step, here or on a store.
+
+    Raises:
+        OSError: It can't be written.
+    """
+    if isinstance(path, RemotePath):
+        write_object(path, content)
+        return
+    with atomic_file(path) as file:
+        file.write_bytes(content)
 
 
 def write_object(

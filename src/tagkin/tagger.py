@@ -278,10 +278,11 @@ class Tagger:
             threads = images.reading_threads(first, settings)
             outcomes = map_ahead(read, chain(first, remaining), threads)
             for number, (path, image) in enumerate(outcomes):
-                watch.saw(image if isinstance(image, Problem) else None)
                 if isinstance(image, Problem):
+                    watch.saw(image)
                     waiting[number] = Prediction(path, error=image.reason)
                 else:
+                    watch.saw(None)
                     names[number] = path
                     yield number, image
 

@@ -49,9 +49,11 @@ def announce_fine_tuning(session: "Session", library: "Library", *, anyway: bool
 
     settings = session.settings
     wanted = _describe(session, library)
+    if wanted is None:
+        return
     tagged = TaggedImages.read(library.image_table(), EditedTags(()))
     images = len(tagged.places_of("train"))
-    if wanted is None or not images:
+    if not images:
         return
     recipe = Recipe.from_settings(settings)
     costs = costs_here(library.working_path, settings.cache_dir)

@@ -50,15 +50,20 @@ def ray_session(address: str | None) -> Iterator[ModuleType]:
         EngineError: Ray isn't installed, can't be started, or can't be reached.
     """
     changes = {**_SILENT, **({} if address else _private())}
-    with _environment(changes):  # Ray reads some of it when it is imported, and passes it on
-        ray = _import_ray()
-        if ray.is_initialized():
-            yield ray
-            return
-        _reread_environment()
-        with _started(ray, address):
-            yield ray
-    _reread_environment()
+    ours = False
+    try:
+        with _environment(changes):  # Ray reads some of it when it is imported, and passes it on
+            ray = _import_ray()
+            ours = not ray.is_initialized()
+            if not ours:
+                yield ray
+                return
+            _reread_environment()
+            with _started(ray, address):
+                yield ray
+    finally:
+        if ours:
+            _reread_environment()
 
 
 @contextlib.contextmanager

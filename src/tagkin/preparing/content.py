@@ -83,11 +83,8 @@ def check(
         )
         file = ImageFile(item.path, (), len(data), told or changed, source=source)
         return Checked(place, row, _with_tags_of(item, file))
-    except ImageError as error:
+    except (ImageError, OSError) as error:
         return Problem.of(item.path, error)
-    except OSError as error:
-        gone = isinstance(error, remote_files.NoAnswerError)
-        return Problem(item.path, error.strerror or str(error), unreachable=gone)
 
 
 def _with_tags_of(record: ImageRecord, file: ImageFile) -> ImageFile:
